@@ -1,0 +1,52 @@
+import type { BackendOptions } from "../backends/options.ts";
+import type { LmtpOptions } from "../relay/options.ts";
+import type { RoutingOptions } from "../routing/options.ts";
+import type { ListenerOptions } from "../servers/options.ts";
+import type { Table } from "../tables/table.ts";
+
+export interface ProcessOptions {
+  /** Dropped to after binding, when started as root. */
+  readonly user: string | undefined;
+  readonly group: string | undefined;
+  readonly pidFile: string | undefined;
+  /** How long SIGTERM waits for transactions under way, in ms. */
+  readonly shutdownTimeoutMs: number;
+}
+
+export interface LogOptions {
+  readonly to: { readonly kind: "stderr" } | { readonly kind: "syslog" } | { readonly kind: "file"; readonly path: string };
+  readonly format: "text" | "json";
+  readonly level: "error" | "warning" | "notice" | "info" | "debug";
+}
+
+/** The one configuration value, whichever file format it came from. All secrets are already read. */
+export interface Config {
+  /** Which file and format: for messages only. */
+  readonly source: { readonly path: string; readonly format: "mailshunt" | "lmtp-proxy" };
+  readonly process: ProcessOptions;
+  readonly log: LogOptions;
+  readonly listeners: readonly ListenerOptions[];
+  readonly backends: ReadonlyMap<string, BackendOptions>;
+  readonly tables: ReadonlyMap<string, Table>;
+  readonly routing: RoutingOptions;
+  readonly lmtp: LmtpOptions;
+}
+
+/** One thing wrong (or odd, for a warning) in a configuration file. Lines and columns count from 1. */
+export interface ConfigFault {
+  readonly severity: "error" | "warning";
+  readonly path: string;
+  readonly line: number;
+  readonly column: number;
+  readonly message: string;
+  /** The offending line as written, without its line end. */
+  readonly sourceLine: string;
+}
+
+export type LoadResult =
+  | { readonly kind: "loaded"; readonly config: Config; readonly warnings: readonly ConfigFault[] }
+  | { readonly kind: "faulty"; readonly faults: readonly ConfigFault[] };
+
+// src/config/load.ts exports
+//   loadConfig(path: string, options?: { format?: "mailshunt" | "lmtp-proxy" }): Promise<LoadResult>
+// (reads and parses in a worker thread; never throws for what is wrong with a file)

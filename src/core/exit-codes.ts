@@ -1,0 +1,10 @@
+/** Exit codes of every command. Source: sysexits(3). */
+export const EXIT = {
+  ok: 0,
+  usage: 64,
+  noUser: 67,
+  software: 70,
+  osError: 71,
+  tempFail: 75,
+  config: 78,
+} as const;
