@@ -1,0 +1,41 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { LineDecoder } from "./line-decoder.ts";
+
+/** "!" marks a line that was too long; what follows the last line comes last, after "|". */
+function decodeInChunks(input: string, chunkBytes: number): string[] {
+  const decoder = new LineDecoder(10);
+  const seen: string[] = [];
+  for (let at = 0; at < input.length; at += chunkBytes) {
+    decoder.push(Buffer.from(input.slice(at, at + chunkBytes), "latin1"));
+    for (let line = decoder.next(); line !== undefined; line = decoder.next())
+      seen.push(line.kind === "line" ? line.text : "!");
+  }
+  return seen;
+}
+
+const cases = [
+  { name: "two lines", input: "NOOP\r\nQUIT\r\n", want: ["NOOP", "QUIT"] },
+  { name: "bare LF", input: "NOOP\nQUIT\n", want: ["NOOP", "QUIT"] },
+  { name: "empty line", input: "\r\n\n", want: ["", ""] },
+  { name: "8-bit", input: "\xc3\xa9\r\n", want: ["\xc3\xa9"] },
+  { name: "bare CR stays in the line", input: "a\rb\r\n", want: ["a\rb"] },
+  { name: "as long as allowed", input: "12345678\r\nx\r\n", want: ["12345678", "x"] },
+  { name: "too long, then in step", input: "123456789\r\nx\r\n", want: ["!", "x"] },
+  { name: "much too long", input: `${"y".repeat(50)}\r\nx\r\n`, want: ["!", "x"] },
+  { name: "incomplete", input: "NOO", want: [] },
+];
+for (const { name, input, want } of cases)
+  for (const chunkBytes of [1, 2, 3, input.length])
+    test(`${name}, ${chunkBytes} at a time`, () => assert.deepEqual(decodeInChunks(input, chunkBytes), want));
+
+test("the reader can stop after a line and take what follows", () => {
+  const decoder = new LineDecoder(100);
+  decoder.push(Buffer.from("DATA\r\nSubject: "));
+  decoder.push(Buffer.from("x\r\n"));
+  assert.deepEqual(decoder.next(), { kind: "line", text: "DATA" });
+  assert.equal(Buffer.concat(decoder.takeRest()).toString(), "Subject: x\r\n");
+  assert.equal(decoder.hasInput, false);
+  decoder.push(Buffer.from("QUIT\r\n"));
+  assert.deepEqual(decoder.next(), { kind: "line", text: "QUIT" });
+});

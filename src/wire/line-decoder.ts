@@ -1,0 +1,98 @@
+const LF = 0x0a;
+const CR = 0x0d;
+
+export type Line =
+  /** `text` holds one character a byte (latin1), without its line end. */
+  | { readonly kind: "line"; readonly text: string }
+  /** The line was discarded up to its end, so the stream stays in step. */
+  | { readonly kind: "too-long" };
+
+const TOO_LONG: Line = { kind: "too-long" };
+
+/**
+ * Cuts a byte stream into lines ending in LF or CR LF, on demand, so that whoever reads the lines
+ * can stop at any of them and take the bytes that follow for something else, such as a message.
+ */
+export class LineDecoder {
+  readonly #maxLineBytes: number;
+  /** Beginnings of the current line, from chunks before the present one. */
+  #pieces: string[] = [];
+  #piecesBytes = 0;
+  #isDiscarding = false;
+  #chunk: Buffer | undefined;
+  #at = 0;
+  #later: Buffer[] = [];
+
+  /** @param maxLineBytes longest line, its end included */
+  constructor(maxLineBytes: number) {
+    this.#maxLineBytes = maxLineBytes;
+  }
+
+  push(chunk: Buffer): void {
+    if (chunk.length === 0) return;
+    if (this.#chunk === undefined) {
+      this.#chunk = chunk;
+      this.#at = 0;
+    } else this.#later.push(chunk);
+  }
+
+  /** Whether bytes wait that `next` or `takeRest` would still give. */
+  get hasInput(): boolean {
+    return this.#chunk !== undefined || this.#piecesBytes > 0;
+  }
+
+  next(): Line | undefined {
+    while (this.#chunk !== undefined) {
+      const chunk = this.#chunk;
+      const from = this.#at;
+      const end = chunk.indexOf(LF, from);
+      if (end === -1) {
+        this.#keep(chunk, from);
+        this.#advance();
+        continue;
+      }
+      this.#at = end + 1;
+      if (this.#at === chunk.length) this.#advance();
+      return this.#finish(chunk, from, end);
+    }
+    return undefined;
+  }
+
+  /** The bytes after the last line given. Only whole lines may have been read before. */
+  takeRest(): Buffer[] {
+    const rest = this.#chunk === undefined ? [] : [this.#chunk.subarray(this.#at), ...this.#later];
+    this.#chunk = undefined;
+    this.#later = [];
+    return rest;
+  }
+
+  #keep(chunk: Buffer, from: number): void {
+    if (this.#isDiscarding) return;
+    this.#piecesBytes += chunk.length - from;
+    if (this.#piecesBytes > this.#maxLineBytes) {
+      this.#isDiscarding = true;
+      this.#pieces = [];
+    } else this.#pieces.push(chunk.latin1Slice(from, chunk.length));
+  }
+
+  #advance(): void {
+    this.#chunk = this.#later.shift();
+    this.#at = 0;
+  }
+
+  #finish(chunk: Buffer, from: number, end: number): Line {
+    const bytes = this.#piecesBytes + (end + 1 - from);
+    if (this.#piecesBytes === 0) {
+      if (bytes > this.#maxLineBytes) return TOO_LONG;
+      const textEnd = end > from && chunk[end - 1] === CR ? end - 1 : end;
+      return { kind: "line", text: chunk.latin1Slice(from, textEnd) };
+    }
+    const isTooLong = this.#isDiscarding || bytes > this.#maxLineBytes;
+    const text = isTooLong ? "" : this.#pieces.join("") + chunk.latin1Slice(from, end);
+    this.#pieces = [];
+    this.#piecesBytes = 0;
+    this.#isDiscarding = false;
+    if (isTooLong) return TOO_LONG;
+    return { kind: "line", text: text.endsWith("\r") ? text.slice(0, -1) : text };
+  }
+}
