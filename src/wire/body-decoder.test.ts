@@ -28,22 +28,71 @@ function decodeInChunks(input: string, chunkBytes: number): Outcome {
 const cases = [
   { name: "empty message", input: ".\r\nQUIT\r\n", out: "", rest: "QUIT\r\n", bare: false, contentBytes: 0 },
   { name: "one line", input: "a\r\n.\r\n", out: "a\r\n", rest: "", bare: false, contentBytes: 3 },
-  { name: "stuffed dots pass", input: "..\r\n..b\r\n.\r\n", out: "..\r\n..b\r\n", rest: "", bare: false, contentBytes: 7 },
+  {
+    name: "stuffed dots pass",
+    input: "..\r\n..b\r\n.\r\n",
+    out: "..\r\n..b\r\n",
+    rest: "",
+    bare: false,
+    contentBytes: 7,
+  },
   { name: "unstuffed dot line passes", input: ".a\r\n.\r\n", out: ".a\r\n", rest: "", bare: false, contentBytes: 3 },
   { name: "dot within a line", input: "a.\r\n.\r\n", out: "a.\r\n", rest: "", bare: false, contentBytes: 4 },
   { name: "NUL passes", input: "a\0b\r\n.\r\n", out: "a\0b\r\n", rest: "", bare: false, contentBytes: 5 },
-  { name: "LF.LF is no end", input: "a\n.\nb\r\n.\r\n", out: "a\r\n..\r\nb\r\n", rest: "", bare: true, contentBytes: 9 },
-  { name: "LF.CRLF is no end", input: "a\n.\r\nb\r\n.\r\n", out: "a\r\n..\r\nb\r\n", rest: "", bare: true, contentBytes: 9 },
-  { name: "CRLF.LF is no end", input: "a\r\n.\nb\r\n.\r\n", out: "a\r\n\r\nb\r\n", rest: "", bare: true, contentBytes: 8 },
-  { name: "CRLF.CR is no end", input: "a\r\n.\rb\r\n.\r\n", out: "a\r\n. b\r\n", rest: "", bare: true, contentBytes: 7 },
+  {
+    name: "LF.LF is no end",
+    input: "a\n.\nb\r\n.\r\n",
+    out: "a\r\n..\r\nb\r\n",
+    rest: "",
+    bare: true,
+    contentBytes: 9,
+  },
+  {
+    name: "LF.CRLF is no end",
+    input: "a\n.\r\nb\r\n.\r\n",
+    out: "a\r\n..\r\nb\r\n",
+    rest: "",
+    bare: true,
+    contentBytes: 9,
+  },
+  {
+    name: "CRLF.LF is no end",
+    input: "a\r\n.\nb\r\n.\r\n",
+    out: "a\r\n\r\nb\r\n",
+    rest: "",
+    bare: true,
+    contentBytes: 8,
+  },
+  {
+    name: "CRLF.CR is no end",
+    input: "a\r\n.\rb\r\n.\r\n",
+    out: "a\r\n. b\r\n",
+    rest: "",
+    bare: true,
+    contentBytes: 7,
+  },
   { name: "CR.CR is no end", input: "a\r.\rb\r\n.\r\n", out: "a . b\r\n", rest: "", bare: true, contentBytes: 7 },
   { name: "CR CR LF", input: "a\r\r\n.\r\n", out: "a \r\n", rest: "", bare: true, contentBytes: 4 },
   { name: "dot CR CR LF", input: ".\r\r\n.\r\n", out: ". \r\n", rest: "", bare: true, contentBytes: 3 },
   { name: "LF first", input: "\n.x\r\n.\r\n", out: "\r\n..x\r\n", rest: "", bare: true, contentBytes: 6 },
   { name: "LF LF .", input: "\n\n.\r\n.\r\n", out: "\r\n\r\n..\r\n", rest: "", bare: true, contentBytes: 7 },
-  { name: "stuffing resumes after CRLF", input: "a\nb\r\n..c\r\n.\r\n", out: "a\r\nb\r\n..c\r\n", rest: "", bare: true, contentBytes: 10 },
+  {
+    name: "stuffing resumes after CRLF",
+    input: "a\nb\r\n..c\r\n.\r\n",
+    out: "a\r\nb\r\n..c\r\n",
+    rest: "",
+    bare: true,
+    contentBytes: 10,
+  },
   { name: "no end yet", input: "a\r\n", out: "a\r\n", rest: undefined, bare: false, contentBytes: 3 },
-  { name: "dot CR at the end stays open", input: "a\r\n.\r", out: "a\r\n", rest: undefined, bare: false, contentBytes: 3 },
+  {
+    name: "dot CR at the end stays open",
+    input: "a\r\n.\r",
+    out: "a\r\n",
+    rest: undefined,
+    bare: false,
+    contentBytes: 3,
+  },
   { name: "second message stays", input: ".\r\n.\r\n", out: "", rest: ".\r\n", bare: false, contentBytes: 0 },
 ];
 for (const { name, input, ...want } of cases)
@@ -72,7 +121,9 @@ function normalized(input: string): string {
   return lines.map((line) => line.replaceAll("\r", " ").replaceAll("\n", "\r\n")).join("\r\n");
 }
 
-const nastyText = fc.array(fc.constantFrom("\r", "\n", ".", "\r\n", "\r\n.", "a", "\n."), { maxLength: 24 }).map((parts) => parts.join(""));
+const nastyText = fc
+  .array(fc.constantFrom("\r", "\n", ".", "\r\n", "\r\n.", "a", "\n."), { maxLength: 24 })
+  .map((parts) => parts.join(""));
 
 test("any content in any chunking reads the same at a strict store", () => {
   fc.assert(
@@ -96,7 +147,10 @@ test("BDAT content reads the same at a strict store", () => {
       for (let at = 0; at < content.length; at += chunkBytes)
         out += Buffer.concat(decoder.feed(Buffer.from(content.slice(at, at + chunkBytes))).pieces).toString();
       out += decoder.finish().toString();
-      const mended = content.split("\r\n").map((line) => line.replaceAll("\r", " ").replaceAll("\n", "\r\n")).join("\r\n");
+      const mended = content
+        .split("\r\n")
+        .map((line) => line.replaceAll("\r", " ").replaceAll("\n", "\r\n"))
+        .join("\r\n");
       const want = mended === "" || mended.endsWith("\r\n") ? mended : `${mended}\r\n`;
       assert.equal(receive(out), want);
       assert.equal(decoder.contentBytes, want.length);

@@ -51,7 +51,7 @@ export class BodyDecoder {
     // Rare: only when a chunk ends within a line end or a dot at a line's start.
     const bytes = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk]);
     this.#held = NOTHING_HELD;
-    const text = bytes.latin1Slice(0, bytes.length);
+    const text = bytes.toString("latin1", 0, bytes.length);
     const end = text.length;
     const out = new SpanWriter(bytes);
     let dots = 0;

@@ -72,7 +72,7 @@ export class LineDecoder {
     if (this.#piecesBytes > this.#maxLineBytes) {
       this.#isDiscarding = true;
       this.#pieces = [];
-    } else this.#pieces.push(chunk.latin1Slice(from, chunk.length));
+    } else this.#pieces.push(chunk.toString("latin1", from, chunk.length));
   }
 
   #advance(): void {
@@ -85,10 +85,10 @@ export class LineDecoder {
     if (this.#piecesBytes === 0) {
       if (bytes > this.#maxLineBytes) return TOO_LONG;
       const textEnd = end > from && chunk[end - 1] === CR ? end - 1 : end;
-      return { kind: "line", text: chunk.latin1Slice(from, textEnd) };
+      return { kind: "line", text: chunk.toString("latin1", from, textEnd) };
     }
     const isTooLong = this.#isDiscarding || bytes > this.#maxLineBytes;
-    const text = isTooLong ? "" : this.#pieces.join("") + chunk.latin1Slice(from, end);
+    const text = isTooLong ? "" : this.#pieces.join("") + chunk.toString("latin1", from, end);
     this.#pieces = [];
     this.#piecesBytes = 0;
     this.#isDiscarding = false;

@@ -1,0 +1,61 @@
+import { LineDecoder } from "../../wire/line-decoder.ts";
+import type { Reply } from "./reply.ts";
+
+export type ReplyEvent =
+  | { readonly kind: "reply"; readonly reply: Reply }
+  /** The peer does not speak SMTP or has no end of it: whatever follows has no meaning. */
+  | { readonly kind: "malformed"; readonly reason: string };
+
+/** RFC 5321 4.5.3.1.5 says 512; servers with long texts exist, Dovecot's proxy takes 4096 for a whole reply. */
+export const MAX_REPLY_LINE_BYTES = 4096;
+/** A LHLO reply with every known extension has about 20. */
+export const MAX_REPLY_LINES = 128;
+
+const LINE = /^([2-5][0-9]{2})(?:([ -])(.*))?$/s;
+const ENHANCED = /^([245]\.[0-9]{1,3}\.[0-9]{1,3})(?: +|$)/;
+
+/** Turns what a server sends into replies, however the bytes were cut. */
+export class ReplyDecoder {
+  readonly #lines = new LineDecoder(MAX_REPLY_LINE_BYTES);
+  #code = 0;
+  #enhanced: string | undefined;
+  #texts: string[] = [];
+
+  push(chunk: Buffer): void {
+    this.#lines.push(chunk);
+  }
+
+  next(): ReplyEvent | undefined {
+    for (;;) {
+      const line = this.#lines.next();
+      if (line === undefined) return undefined;
+      if (line.kind === "too-long")
+        return { kind: "malformed", reason: `reply line over ${MAX_REPLY_LINE_BYTES} bytes` };
+      const match = LINE.exec(line.text);
+      if (match === null) return { kind: "malformed", reason: `not a reply: "${line.text.slice(0, 80)}"` };
+      const code = Number(match[1]);
+      if (this.#texts.length > 0 && code !== this.#code)
+        return { kind: "malformed", reason: `reply changes its code from ${this.#code} to ${code}` };
+      this.#code = code;
+      this.#texts.push(this.#takeText(match[3] ?? ""));
+      if (match[2] !== "-") return { kind: "reply", reply: this.#finish() };
+      if (this.#texts.length >= MAX_REPLY_LINES)
+        return { kind: "malformed", reason: `reply of more than ${MAX_REPLY_LINES} lines` };
+    }
+  }
+
+  /** Splits an enhanced code off; one whose class is not the reply's is no such code. RFC 2034 section 4. */
+  #takeText(text: string): string {
+    const match = ENHANCED.exec(text);
+    if (match === null || match[1]?.charCodeAt(0) !== 48 + Math.floor(this.#code / 100)) return text;
+    this.#enhanced = match[1];
+    return text.slice(match[0].length);
+  }
+
+  #finish(): Reply {
+    const reply: Reply = { code: this.#code, enhanced: this.#enhanced, lines: this.#texts };
+    this.#texts = [];
+    this.#enhanced = undefined;
+    return reply;
+  }
+}
