@@ -1,0 +1,93 @@
+import type { Socket } from "node:net";
+
+export interface ConnectionEvents {
+  onData(chunk: Buffer): void;
+  /** The peer takes bytes again after `isCongested`. */
+  onDrain(): void;
+  /** The peer will send no more; it may still read. */
+  onEnd(): void;
+  /** Once, whoever closed. `reason` is a system error, such as `read ECONNRESET`, or undefined. */
+  onClosed(reason: string | undefined): void;
+}
+
+/** A socket whose small writes of one turn leave in one system call. */
+export class Connection {
+  readonly #socket: Socket;
+  #text = "";
+  #isFlushDue = false;
+  #isCorked = false;
+  #lastError: string | undefined;
+
+  constructor(socket: Socket, events: ConnectionEvents) {
+    this.#socket = socket;
+    socket.setNoDelay(true);
+    socket.on("data", (chunk: Buffer) => events.onData(chunk));
+    socket.on("drain", () => events.onDrain());
+    socket.on("end", () => events.onEnd());
+    socket.on("error", (error: Error) => (this.#lastError = error.message));
+    socket.on("close", () => events.onClosed(this.#lastError));
+  }
+
+  /** Whether more than the socket's buffer waits to be taken by the peer. */
+  get isCongested(): boolean {
+    return this.#socket.writableNeedDrain;
+  }
+
+  /** @param text one character a byte */
+  writeText(text: string): void {
+    this.#text += text;
+    this.#flushLater();
+  }
+
+  writeBytes(chunk: Buffer): void {
+    if (!this.#isCorked) {
+      this.#isCorked = true;
+      this.#socket.cork();
+    }
+    this.#pushText();
+    this.#socket.write(chunk);
+    this.#flushLater();
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  /** Sends what is written, then says that no more comes. */
+  end(): void {
+    this.flush();
+    this.#socket.end();
+  }
+
+  destroy(): void {
+    this.#text = "";
+    this.#socket.destroy();
+  }
+
+  flush(): void {
+    this.#isFlushDue = false;
+    this.#pushText();
+    if (!this.#isCorked) return;
+    this.#isCorked = false;
+    this.#socket.uncork();
+  }
+
+  #flushLater(): void {
+    if (this.#isFlushDue) return;
+    this.#isFlushDue = true;
+    process.nextTick(() => {
+      if (this.#isFlushDue) this.flush();
+    });
+  }
+
+  #pushText(): void {
+    if (this.#text === "") return;
+    const text = this.#text;
+    this.#text = "";
+    if (this.#socket.writable) this.#socket.write(text, "latin1");
+  }
+}
