@@ -1,0 +1,127 @@
+import { mkdir, readFile, readdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type Daemon, findFreePorts, makeSearchableFolder, removeFolder, runOk, startDaemon } from "./processes.ts";
+import { followLog, type LogFile } from "./until.ts";
+
+export const DOVECOT_PACKAGES = ["dovecot-lmtpd"];
+
+export interface DovecotOptions {
+  /** Users that exist, such as `ada@example.com`; everybody else is unknown. */
+  readonly users: readonly string[];
+  /** Users whose mailbox takes no message at all: 552 5.2.2 after the data. */
+  readonly fullUsers?: readonly string[];
+  /** More lines for dovecot.conf. */
+  readonly config?: string;
+}
+
+export interface Dovecot {
+  readonly lmtpPort: number;
+  readonly lmtpSocket: string;
+  readonly log: LogFile;
+  /** Every message of a user, oldest first, as stored (Dovecot stores LF line ends). */
+  messages(user: string): Promise<Buffer[]>;
+  /** SIGKILL to every process of it. */
+  kill(): Promise<void>;
+  /** Starts it again, on the same port, with the same mail. */
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/**
+ * Brings up a Dovecot of its own with LMTP on a free port of 127.0.0.1 and on a unix socket:
+ * configuration, run folder, users and Maildirs in a new folder below /tmp. Must run as root.
+ */
+export async function startDovecot(options: DovecotOptions): Promise<Dovecot> {
+  const folder = await makeSearchableFolder("dovecot");
+  const lmtpSocket = join(folder, "lmtp");
+  const logPath = join(folder, "dovecot.log");
+  const [lmtpPort = 0] = await findFreePorts(1);
+  for (const name of ["run", "state", "mail"]) await mkdir(join(folder, name));
+  await runOk(["chown", "mail:mail", join(folder, "mail")]);
+  await writeFile(join(folder, "users"), userLines(options, join(folder, "mail")));
+  const configPath = join(folder, "dovecot.conf");
+  await writeFile(configPath, configuration(folder, lmtpPort, lmtpSocket, logPath) + (options.config ?? ""));
+  const log = followLog(logPath);
+
+  let master: Daemon;
+  const start = async (): Promise<void> => {
+    const from = log.text().length;
+    master = startDaemon(["dovecot", "-F", "-c", configPath]);
+    await log
+      .waitFor(/Dovecot v.* starting up/, { from, describe: () => master.output() })
+      .catch(async (error: unknown) => {
+        await master.kill();
+        throw error;
+      });
+  };
+  await start();
+  return {
+    lmtpPort,
+    lmtpSocket,
+    log,
+    messages: (user) => readMaildir(join(folder, "mail", user, "Maildir", "new")),
+    kill: () => master.kill(),
+    start,
+    async stop() {
+      await master.stop();
+      await removeFolder(folder);
+    },
+  };
+}
+
+async function readMaildir(path: string): Promise<Buffer[]> {
+  const names = await readdir(path).catch(() => []);
+  // A file name starts with the time in seconds and then `M` and microseconds.
+  const order = (name: string): number => {
+    const [seconds = "", rest = ""] = name.split(".", 2);
+    return Number(seconds) + Number(/^M(\d+)/.exec(rest)?.[1] ?? 0) / 1e6;
+  };
+  return Promise.all(names.toSorted((a, b) => order(a) - order(b)).map((name) => readFile(join(path, name))));
+}
+
+/** Lines of a passwd-file: user:password:uid:gid:gecos:home:shell:extra fields. */
+function userLines({ users, fullUsers = [] }: DovecotOptions, mailFolder: string): string {
+  const line = (user: string, extra: string): string => `${user}:::::${join(mailFolder, user)}::${extra}\n`;
+  return (
+    users.map((user) => line(user, "")).join("") +
+    fullUsers.map((user) => line(user, "userdb_quota_rule=*:bytes=1")).join("")
+  );
+}
+
+function configuration(folder: string, port: number, socket: string, logPath: string): string {
+  return `
+base_dir = ${folder}/run
+state_dir = ${folder}/state
+log_path = ${logPath}
+protocols = lmtp
+listen = 127.0.0.1
+ssl = no
+hostname = dovecot.example
+recipient_delimiter = +
+mail_location = maildir:~/Maildir
+mail_uid = mail
+mail_gid = mail
+first_valid_uid = 1
+mail_plugins = quota
+plugin {
+  quota = maildir:User quota
+}
+passdb {
+  driver = passwd-file
+  args = username_format=%u ${folder}/users
+}
+userdb {
+  driver = passwd-file
+  args = username_format=%u ${folder}/users
+}
+service lmtp {
+  inet_listener lmtp {
+    address = 127.0.0.1
+    port = ${port}
+  }
+  unix_listener ${socket} {
+    mode = 0666
+  }
+}
+`;
+}
