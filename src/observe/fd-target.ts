@@ -1,0 +1,93 @@
+import { closeSync, constants, fchownSync, fstatSync, openSync, writeSync } from "node:fs";
+import type { LogTarget } from "./log-target.ts";
+
+/** How soon a full pipe or disk is tried again, in ms. */
+const RETRY_MS = 50;
+
+const APPEND = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT;
+const OWN_STDERR = constants.O_WRONLY | constants.O_APPEND | constants.O_NONBLOCK | constants.O_NOCTTY;
+const NEW_FILE_MODE = 0o640;
+
+const STDERR = 2;
+
+/** Writes to stderr without ever waiting for its reader. */
+export function openStderrTarget(): LogTarget {
+  // A socket, as systemd gives, cannot be opened anew; Node's own stream does not block on one.
+  if (isSocket(STDERR)) return stderrStreamTarget();
+  return fdTarget(openOwnStderr(), undefined);
+}
+
+export interface FileTarget extends LogTarget {
+  /** Gives the file to the user the daemon becomes, so that it can open it again after a rotation. */
+  giveTo(uid: number, gid: number): void;
+}
+
+/** @throws what open(2) says */
+export function openFileTarget(path: string): FileTarget {
+  return fdTarget(openSync(path, APPEND, NEW_FILE_MODE), path);
+}
+
+/**
+ * O_NONBLOCK belongs to the open file, which we share with our parent, so the pipe or terminal is opened anew; where
+ * there is no /proc or no right to it, writes go to the shared one and may wait.
+ */
+function openOwnStderr(): number {
+  try {
+    return openSync(`/proc/self/fd/${STDERR}`, OWN_STDERR);
+  } catch {
+    return STDERR;
+  }
+}
+
+function isSocket(fd: number): boolean {
+  try {
+    return fstatSync(fd).isSocket();
+  } catch {
+    return false;
+  }
+}
+
+/** Bytes written; 0 while a reader or a disk is full. A reader that is gone for good has "read" everything. */
+function attempt(fd: number, bytes: Buffer): number {
+  try {
+    return writeSync(fd, bytes);
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "EPIPE" ? bytes.length : 0;
+  }
+}
+
+function fdTarget(firstFd: number, path: string | undefined): FileTarget {
+  let fd = firstFd;
+  return {
+    send(bytes, sent) {
+      const written = attempt(fd, bytes);
+      if (written > 0) return sent(written);
+      setTimeout(() => sent(attempt(fd, bytes)), RETRY_MS).unref();
+    },
+    sendNow: (bytes) => attempt(fd, bytes),
+    reopen() {
+      if (path === undefined) return;
+      const old = fd;
+      fd = openSync(path, APPEND, NEW_FILE_MODE);
+      closeSync(old);
+    },
+    giveTo(uid, gid) {
+      fchownSync(fd, uid, gid);
+    },
+    close() {
+      if (fd !== STDERR) closeSync(fd);
+      return Promise.resolve();
+    },
+  };
+}
+
+function stderrStreamTarget(): LogTarget {
+  const stream = process.stderr;
+  stream.on("error", () => {}); // each write's callback hears of it
+  return {
+    send: (bytes, sent) => void stream.write(bytes, () => sent(bytes.length)),
+    sendNow: (bytes) => attempt(STDERR, bytes),
+    reopen() {},
+    close: () => Promise.resolve(),
+  };
+}
