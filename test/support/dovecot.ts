@@ -1,7 +1,7 @@
 import { mkdir, readFile, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Daemon, findFreePorts, makeSearchableFolder, removeFolder, runOk, startDaemon } from "./processes.ts";
-import { followLog, type LogFile } from "./until.ts";
+import { followLog, type ServerLog } from "./until.ts";
 
 export const DOVECOT_PACKAGES = ["dovecot-lmtpd"];
 
@@ -17,7 +17,7 @@ export interface DovecotOptions {
 export interface Dovecot {
   readonly lmtpPort: number;
   readonly lmtpSocket: string;
-  readonly log: LogFile;
+  readonly log: ServerLog;
   /** Every message of a user, oldest first, as stored (Dovecot stores LF line ends). */
   messages(user: string): Promise<Buffer[]>;
   /** SIGKILL to every process of it. */

@@ -10,7 +10,7 @@ import {
   startDaemon,
 } from "./processes.ts";
 import { connectSmtp, type Envelope } from "./smtp-client.ts";
-import { followLog, type LogFile, type Until, until } from "./until.ts";
+import { followLog, type ServerLog, type Until, until } from "./until.ts";
 
 export const POSTFIX_PACKAGES = ["postfix"];
 
@@ -45,7 +45,7 @@ export interface Postfix {
   readonly configFolder: string;
   readonly queueFolder: string;
   readonly smtpPort: number;
-  readonly log: LogFile;
+  readonly log: ServerLog;
   /** Hands over one message by SMTP and returns its queue id. */
   send(envelope: Envelope, content: Buffer | string): Promise<string>;
   /** Hands over one message by sendmail(1), from a pipe as scripts do. */

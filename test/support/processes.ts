@@ -90,12 +90,14 @@ function setprivArguments(runAs: RunAs | undefined): string[] {
 }
 
 function collectOutput(child: ChildProcess): () => string {
-  const pieces: string[] = [];
+  let text = "";
   for (const stream of [child.stdout, child.stderr]) {
     stream?.setEncoding("utf8");
-    stream?.on("data", (piece: string) => void pieces.push(piece));
+    stream?.on("data", (piece: string) => {
+      text += piece;
+    });
   }
-  return () => pieces.join("");
+  return () => text;
 }
 
 /** A process and all its descendants, oldest first. */

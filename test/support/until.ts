@@ -29,9 +29,8 @@ export async function until<Found>(
   }
 }
 
-/** A log that a server appends to. */
-export interface LogFile {
-  readonly path: string;
+/** What a server has logged so far, and will. */
+export interface ServerLog {
   text(): string;
   lines(): string[];
   /** The first line that matches, or will; `from` is a length of `text()` to start at. */
@@ -42,17 +41,20 @@ export interface LogFile {
 const SHOWN_CHARACTERS = 3000;
 
 /** Reads a growing file; it need not exist yet. */
-export function followLog(path: string): LogFile {
+export function followLog(path: string): ServerLog {
   let seen = "";
   let readBytes = 0;
-  const text = (): string => {
+  return followText(path, () => {
     const bytes = readFrom(path, readBytes);
     readBytes += bytes.length;
     seen += bytes.toString("latin1");
     return seen;
-  };
+  });
+}
+
+/** Follows a text that only grows, such as the output of a process. */
+export function followText(name: string, text: () => string): ServerLog {
   return {
-    path,
     text,
     lines: () => text().split("\n"),
     waitFor(pattern, { from = 0, ...options } = {}) {
@@ -61,8 +63,8 @@ export function followLog(path: string): LogFile {
           .slice(from)
           .split("\n")
           .find((line) => pattern.test(line));
-      const describe = (): string => `last lines of ${path}:\n${text().slice(-SHOWN_CHARACTERS)}`;
-      return until(`a line like ${pattern} in ${path}`, look, { describe, ...options });
+      const describe = (): string => `last lines of ${name}:\n${text().slice(-SHOWN_CHARACTERS)}`;
+      return until(`a line like ${pattern} in ${name}`, look, { describe, ...options });
     },
   };
 }

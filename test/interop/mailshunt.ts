@@ -1,0 +1,102 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { makeSearchableFolder, removeFolder, startDaemon } from "../support/processes.ts";
+import { followText, type ServerLog, until } from "../support/until.ts";
+
+const CHECKOUT = join(import.meta.dirname, "../..");
+
+/** One line of mailshunt's log for one recipient. */
+export interface MailshuntDelivery {
+  readonly session: string;
+  readonly to: string;
+  readonly relay: string;
+  readonly connectionUse: number;
+  readonly dsn: string;
+  readonly status: string;
+  readonly text: string;
+  readonly from: string;
+  /** Postfix's queue id, where it sends XFORWARD. */
+  readonly ident: string | undefined;
+  readonly backend: string;
+}
+
+export interface Mailshunt {
+  readonly pid: number;
+  /** A folder of its own, for sockets and files of this test. */
+  readonly folder: string;
+  readonly log: ServerLog;
+  deliveries(): MailshuntDelivery[];
+  /** Writes the configuration anew and waits until it is in force. */
+  reload(config: string, signal?: "SIGUSR1" | "SIGHUP"): Promise<void>;
+  /** Writes the configuration anew and waits until it is refused. */
+  reloadBadly(config: string): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface MailshuntOptions {
+  /** Which command line, and so which configuration format. */
+  readonly program: "mailshunt" | "lmtp-proxy";
+  /** Sees the folder that sockets go to. */
+  readonly config: (folder: string) => string;
+}
+
+const DEFAULT_ARGUMENTS = { mailshunt: ["serve"], "lmtp-proxy": [] } as const;
+
+/** Runs the daemon in the foreground as a user would, through its command in bin/. */
+export async function startMailshunt({ program, config }: MailshuntOptions): Promise<Mailshunt> {
+  const folder = await makeSearchableFolder("interop");
+  const configPath = join(folder, "config.yaml");
+  await writeFile(configPath, config(folder));
+  const daemon = startDaemon([join(CHECKOUT, "bin", program), ...DEFAULT_ARGUMENTS[program], "-c", configPath]);
+  const log = followText(program, daemon.output);
+  const look = (): true | undefined => {
+    if (!daemon.isRunning()) throw new Error(`${program} ended:\n${daemon.output()}`);
+    return READY.test(log.text()) ? true : undefined;
+  };
+  await until(`${program} is ready`, look, { describe: log.text }).catch(async (error: unknown) => {
+    await daemon.kill();
+    throw error;
+  });
+  const reloadAndWait = async (text: string, signal: NodeJS.Signals, answer: RegExp): Promise<void> => {
+    await writeFile(configPath, text);
+    const from = log.text().length;
+    daemon.signal(signal);
+    await log.waitFor(answer, { from });
+  };
+  return {
+    pid: daemon.pid,
+    folder,
+    log,
+    deliveries: () => log.lines().flatMap((line) => parseDelivery(line) ?? []),
+    reload: (text, signal = "SIGUSR1") => reloadAndWait(text, signal, RELOADED),
+    reloadBadly: (text) => reloadAndWait(text, "SIGHUP", NOT_RELOADED),
+    async stop() {
+      await daemon.stop();
+      await removeFolder(folder);
+    },
+  };
+}
+
+const READY = /\bready\b/;
+const RELOADED = /\breloaded\b/;
+const NOT_RELOADED = /not reloaded/;
+
+const DELIVERY_LINE =
+  /^.*? (?:mailshunt\/lmtp|lmtp-proxy)\[\d+\]: (?<session>\S+): to=<(?<to>.*?)>, relay=(?<relay>.*?),(?: conn_use=(?<use>\d+),)? delay=.*?, dsn=(?<dsn>[\d.]+), status=(?<status>\w+) \((?<text>.*)\); from=<(?<from>.*?)>(?: ident=(?<ident>\S+))? backend=(?<backend>\S+)/;
+
+function parseDelivery(line: string): MailshuntDelivery | undefined {
+  const groups = DELIVERY_LINE.exec(line)?.groups;
+  if (groups === undefined) return undefined;
+  const {
+    session = "",
+    to = "",
+    relay = "",
+    use = "1",
+    dsn = "",
+    status = "",
+    text = "",
+    from = "",
+    backend = "",
+  } = groups;
+  return { session, to, relay, connectionUse: Number(use), dsn, status, text, from, ident: groups["ident"], backend };
+}

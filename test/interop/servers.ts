@@ -1,0 +1,43 @@
+import { CYRUS_PACKAGES } from "../support/cyrus.ts";
+import { ensurePackages } from "../support/debian-packages.ts";
+import { DOVECOT_PACKAGES } from "../support/dovecot.ts";
+import { POSTFIX_PACKAGES } from "../support/postfix.ts";
+
+/**
+ * Installs the real mail servers where that is allowed.
+ * @returns why the suite cannot run here, or false: what `skip` of node:test takes
+ */
+export async function whyNoServers(): Promise<string | false> {
+  const answer = await ensurePackages([...POSTFIX_PACKAGES, ...DOVECOT_PACKAGES, ...CYRUS_PACKAGES]);
+  if (answer.kind === "missing") return `missing Debian packages: ${answer.packages.join(", ")} (${answer.reason})`;
+  if (process.geteuid?.() !== 0) return "Postfix and Dovecot start as root only";
+  return false;
+}
+
+export interface Started {
+  /** Remembers a server from the moment it is up. */
+  add<Server extends { stop(): Promise<void> }>(starting: Promise<Server>): Promise<Server>;
+  /** Stops all of them, last first, and reports every failure. */
+  stop(): Promise<void>;
+}
+
+export function createStarted(): Started {
+  const stops: (() => Promise<void>)[] = [];
+  return {
+    async add(starting) {
+      const server = await starting;
+      stops.push(() => server.stop());
+      return server;
+    },
+    async stop() {
+      const ended = await Promise.allSettled(
+        stops
+          .splice(0)
+          .toReversed()
+          .map((stop) => stop()),
+      );
+      const failures = ended.flatMap((end) => (end.status === "rejected" ? [end.reason] : []));
+      if (failures.length > 0) throw new AggregateError(failures, "a server did not stop cleanly");
+    },
+  };
+}
