@@ -1,4 +1,8 @@
+import type { InferOutput } from "valibot";
 import type { Endpoint } from "../core/endpoint.ts";
+import { optional, required, section, withDefault } from "../core/option-schema.ts";
+import { address, count, duration, flag, text } from "../core/option-values.ts";
+import { secret } from "../core/secret.ts";
 
 export interface BackendTimeouts {
   /** For TCP or unix connect, in ms. */
@@ -30,4 +34,70 @@ export interface BackendOptions {
   /** Sends the domain of recipients in lower case (lmtpd of Cyrus 3.6 crashes on upper case). */
   readonly lowercaseDomain: boolean;
   readonly timeouts: BackendTimeouts;
+}
+
+export const backendSchema = section({
+  lmtp: required(address(), {
+    description: "Where the store speaks LMTP: `unix:/path`, `host:port` or `[v6]:port`.",
+    example: "unix:/var/imap/socket/lmtp",
+  }),
+  user: optional(text(), {
+    description: "User for AUTH. Without it no AUTH takes place.",
+    example: "proxy",
+  }),
+  password: optional(secret(), {
+    description:
+      "Password for AUTH: the text itself, `{ file: /path }` (one newline at its end is dropped) or `{ env: NAME }`. " +
+      "Files and environment are read when the configuration is loaded.",
+    example: "{ file: /etc/mailshunt/new.password }",
+  }),
+  max_connections: withDefault(count(1, 100_000), "50", {
+    description: "Sessions open at once to this store. A delivery beyond them waits for `slot_timeout`.",
+  }),
+  max_idle_connections: withDefault(count(0, 100_000), "10", {
+    description: "Sessions kept open between transactions; `0` opens one for each transaction.",
+  }),
+  idle_timeout: withDefault(duration(), "30s", {
+    description: "How long a session is kept for the next transaction.",
+  }),
+  slot_timeout: withDefault(duration(), "20s", {
+    description: "How long a delivery waits for one of `max_connections` before 451 4.3.2.",
+  }),
+  lowercase_domain: withDefault(flag(), "true", {
+    description: "Sends the domain of recipients in lower case: lmtpd of Cyrus 3.6 crashes on upper case.",
+  }),
+  connect_timeout: withDefault(duration(), "10s", { description: "For the connect over TCP or the unix socket." }),
+  greeting_timeout: withDefault(duration(), "30s", { description: "For greeting, LHLO and AUTH together." }),
+  command_timeout: withDefault(duration(), "100s", { description: "For each reply to MAIL, RCPT and RSET." }),
+  data_timeout: withDefault(duration(), "90s", { description: "For the reply to DATA." }),
+  body_timeout: withDefault(duration(), "120s", { description: "For a store that takes no byte of the message." }),
+  final_timeout: withDefault(duration(), "540s", {
+    description:
+      "For each reply after the final dot. Less than the client's own limit (Postfix: `lmtp_data_done_timeout`, 600s): " +
+      "a client that gives up first delivers the message again.",
+  }),
+});
+
+export type BackendSection = InferOutput<typeof backendSchema>;
+
+/** @param password as read from where the section says it is */
+export function toBackendOptions(name: string, given: BackendSection, password: string | undefined): BackendOptions {
+  return {
+    name,
+    lmtp: given.lmtp,
+    ...(given.user === undefined || password === undefined ? {} : { credentials: { user: given.user, password } }),
+    maxConnections: given.max_connections,
+    maxIdleConnections: given.max_idle_connections,
+    idleTimeoutMs: given.idle_timeout,
+    slotTimeoutMs: given.slot_timeout,
+    lowercaseDomain: given.lowercase_domain,
+    timeouts: {
+      connectMs: given.connect_timeout,
+      greetingMs: given.greeting_timeout,
+      commandMs: given.command_timeout,
+      dataMs: given.data_timeout,
+      bodyMs: given.body_timeout,
+      finalMs: given.final_timeout,
+    },
+  };
 }

@@ -14,7 +14,10 @@ export interface ProcessOptions {
 }
 
 export interface LogOptions {
-  readonly to: { readonly kind: "stderr" } | { readonly kind: "syslog" } | { readonly kind: "file"; readonly path: string };
+  readonly to:
+    | { readonly kind: "stderr" }
+    | { readonly kind: "syslog" }
+    | { readonly kind: "file"; readonly path: string };
   readonly format: "text" | "json";
   readonly level: "error" | "warning" | "notice" | "info" | "debug";
 }

@@ -1,0 +1,271 @@
+import { didYouMean } from "../core/closest-name.ts";
+import { formatEndpoint, parseEndpoint } from "../core/endpoint.ts";
+import type { Endpoint } from "../core/endpoint.ts";
+import { describeUnknownKey } from "../core/option-schema.ts";
+import { parsePermissions } from "../core/option-values.ts";
+import { PackedTableBuilder } from "../tables/packed-table-builder.ts";
+import type { FaultCollector } from "./faults.ts";
+import { checkBackendName } from "./schema.ts";
+import { describeNode, isEmptyNode } from "./yaml/node.ts";
+import type { MappingEntry, YamlNode } from "./yaml/node.ts";
+import { entriesOf, entryOf, judgeValues, offsetOfValue, textOf, valueOf } from "./yaml/tree.ts";
+
+/** A file in the own format, as its schema takes it. */
+export type RawConfig = ReadonlyMap<string, unknown>;
+
+const DEFAULT_PID_FILE = "/var/run/lmtp-proxy.pid";
+const KEYS = ["config", "backends", "users"];
+const CONFIG_KEYS = [
+  "socket",
+  "owner",
+  "group",
+  "permissions",
+  "ignoreDomain",
+  "fallback_backend",
+  "pid",
+  "localPartSuffix",
+];
+const BACKEND_KEYS = ["socket", "host", "port", "user", "password"];
+
+/** Says the same in the own format. Every fault is reported where it stands; the result counts only without one. */
+export function translateLmtpProxy(root: YamlNode, faults: FaultCollector): RawConfig {
+  warnOfUnknownKeys(root, KEYS, faults);
+  const config = valueOf(root, "config");
+  if (config === undefined || isEmptyNode(config))
+    faults.error(root.offset, '"config" is missing, with the "socket" to listen on');
+  else if (config.kind !== "mapping")
+    faults.error(config.offset, `"config" must be a mapping, this is ${describeNode(config)}`);
+  warnOfUnknownKeys(config, CONFIG_KEYS, faults);
+  const backends = translateBackends(root, faults);
+  return new Map<string, unknown>([
+    ["version", "1"],
+    ["process", new Map([["pid_file", readPidFile(config, faults)]])],
+    ["listeners", config?.kind === "mapping" ? [translateListener(config, faults)] : []],
+    ["backends", backends],
+    [
+      "tables",
+      new Map([
+        [
+          "users",
+          new Map<string, unknown>([
+            ["type", "static"],
+            ["entries", translateUsers(root, faults)],
+          ]),
+        ],
+      ]),
+    ],
+    ["routing", translateRouting(root, config, faults)],
+  ]);
+}
+
+/** The tool those files were written for ignores keys that it does not know. */
+function warnOfUnknownKeys(node: YamlNode | undefined, known: readonly string[], faults: FaultCollector): void {
+  const given = entriesOf(node);
+  for (const [key, { keyOffset }] of given) {
+    if (known.includes(key)) continue;
+    const unused = known.filter((name) => !given.has(name));
+    faults.warn(keyOffset, `${describeUnknownKey(key, unused)} (ignored)`);
+  }
+}
+
+/** `key:`, `~` and `null` are None there, which is the same as no key. */
+function optionOf(node: YamlNode | undefined, key: string): MappingEntry | undefined {
+  const entry = entryOf(node, key);
+  if (entry === undefined) return undefined;
+  const { value } = entry;
+  const isNone = value.kind === "scalar" && value.isPlain && /^(?:|~|null|Null|NULL)$/.test(value.text);
+  return isNone ? undefined : entry;
+}
+
+function readText(node: YamlNode | undefined, key: string, faults: FaultCollector): string | undefined {
+  const entry = optionOf(node, key);
+  if (entry === undefined) return undefined;
+  if (entry.value.kind !== "scalar") {
+    faults.error(entry.keyOffset, `"${key}" must be text, this is ${describeNode(entry.value)}`);
+    return undefined;
+  }
+  if (entry.value.text === "") faults.error(entry.keyOffset, `"${key}" is empty`);
+  return entry.value.text;
+}
+
+function readPidFile(config: YamlNode | undefined, faults: FaultCollector): string {
+  const entry = optionOf(config, "pid");
+  const path = readText(config, "pid", faults) ?? DEFAULT_PID_FILE;
+  if (entry !== undefined && !path.startsWith("/"))
+    faults.error(offsetOfValue(entry), `expected an absolute path, got "${path}"`);
+  return path;
+}
+
+function translateListener(config: YamlNode, faults: FaultCollector): ReadonlyMap<string, unknown> {
+  const listener = new Map<string, unknown>([["protocol", "lmtp"]]);
+  const endpoint = readSocket(config, faults);
+  if (endpoint === undefined) return listener;
+  listener.set("address", formatEndpoint(endpoint));
+  for (const key of ["owner", "group", "permissions"]) {
+    const entry = optionOf(config, key);
+    const value = readText(config, key, faults);
+    if (entry === undefined || value === undefined) continue;
+    if (endpoint.kind === "tcp") {
+      faults.warn(entry.keyOffset, `"${key}" means nothing for a TCP socket`);
+      continue;
+    }
+    const parsed = key === "permissions" ? parsePermissions(value) : undefined;
+    if (parsed?.kind === "bad") faults.error(offsetOfValue(entry), parsed.reason);
+    listener.set(key, value);
+  }
+  return listener;
+}
+
+function readSocket(config: YamlNode, faults: FaultCollector): Endpoint | undefined {
+  const entry = optionOf(config, "socket");
+  if (entry === undefined) {
+    faults.error(
+      entryOf(config, "socket")?.keyOffset ?? config.offset,
+      '"socket" is missing: a path, or a list such as [127.0.0.1, 10025]',
+    );
+    return undefined;
+  }
+  if (entry.value.kind === "sequence") {
+    const [host, port, ...rest] = entry.value.items;
+    const hostText = textOf(host);
+    const portText = textOf(port);
+    if (hostText !== undefined && portText !== undefined && rest.length === 0)
+      return checkEndpoint(joinHostPort(hostText, portText), port?.offset ?? entry.keyOffset, faults);
+  }
+  const path = textOf(entry.value);
+  if (path !== undefined) return checkEndpoint(`unix:${path}`, offsetOfValue(entry), faults);
+  faults.error(entry.keyOffset, '"socket" must be a path, or a list of host and port such as [127.0.0.1, 10025]');
+  return undefined;
+}
+
+const joinHostPort = (host: string, port: string): string =>
+  host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+
+function checkEndpoint(text: string, offset: number, faults: FaultCollector): Endpoint | undefined {
+  const parsed = parseEndpoint(text);
+  if (parsed.kind === "ok") return parsed.endpoint;
+  faults.error(offset, parsed.reason);
+  return undefined;
+}
+
+function translateBackends(root: YamlNode, faults: FaultCollector): ReadonlyMap<string, unknown> {
+  const translated = new Map<string, unknown>();
+  const entry = optionOf(root, "backends");
+  if (entry !== undefined && entry.value.kind !== "mapping") {
+    faults.error(entry.keyOffset, `"backends" must be a mapping, this is ${describeNode(entry.value)}`);
+    return translated;
+  }
+  for (const [name, backend] of entriesOf(entry?.value)) {
+    const reason = checkBackendName(name);
+    if (reason !== undefined) faults.error(backend.keyOffset, reason);
+    translated.set(name, translateBackend(backend, faults));
+  }
+  if (translated.size === 0)
+    faults.error(entryOf(root, "backends")?.keyOffset ?? root.offset, "there must be a backend at least");
+  return translated;
+}
+
+function translateBackend(
+  { keyOffset, value: node }: MappingEntry,
+  faults: FaultCollector,
+): ReadonlyMap<string, unknown> {
+  const backend = new Map<string, unknown>();
+  if (node.kind !== "mapping") {
+    faults.error(keyOffset, `a backend must be a mapping with socket, or host and port; this is ${describeNode(node)}`);
+    return backend;
+  }
+  warnOfUnknownKeys(node, BACKEND_KEYS, faults);
+  const endpoint = readBackendEndpoint(node, keyOffset, faults);
+  if (endpoint !== undefined) backend.set("lmtp", formatEndpoint(endpoint));
+  const [user, password] = ["user", "password"].map((key) => optionOf(node, key));
+  if (user === undefined && password !== undefined) faults.error(password.keyOffset, '"password" needs a "user"');
+  if (user !== undefined && password === undefined) faults.error(user.keyOffset, '"user" needs a "password"');
+  for (const key of ["user", "password"]) {
+    const text = readText(node, key, faults);
+    if (text !== undefined) backend.set(key, text);
+  }
+  return backend;
+}
+
+function readBackendEndpoint(node: YamlNode, keyOffset: number, faults: FaultCollector): Endpoint | undefined {
+  const [socket, host, port] = ["socket", "host", "port"].map((key) => optionOf(node, key));
+  const path = readText(node, "socket", faults);
+  const [hostText, portText] = [readText(node, "host", faults), readText(node, "port", faults)];
+  if (socket !== undefined) {
+    if (host !== undefined) faults.error(host.keyOffset, 'either "socket", or "host" and "port": not both');
+    return path === undefined || path === "" ? undefined : checkEndpoint(`unix:${path}`, offsetOfValue(socket), faults);
+  }
+  if (host === undefined || port === undefined) {
+    const missing = host === undefined ? '"socket" is missing, or "host" and "port"' : '"port" is missing';
+    faults.error(keyOffset, missing);
+    return undefined;
+  }
+  if (!hostText || !portText) return undefined;
+  return checkEndpoint(joinHostPort(hostText, portText), offsetOfValue(/^\d+$/.test(portText) ? host : port), faults);
+}
+
+/** The word there for a user, or all users, whose mail is to wait. */
+const REJECT = "reject";
+
+function judgeTarget(root: YamlNode, value: string): string | undefined {
+  const backends = entriesOf(valueOf(root, "backends"));
+  if (value === REJECT || backends.has(value)) return undefined;
+  if (value === "") return "there is no backend's name";
+  return `there is no backend "${value}"${didYouMean(value, [...backends.keys(), REJECT])}`;
+}
+
+function translateUsers(root: YamlNode, faults: FaultCollector): PackedTableBuilder {
+  const users = valueOf(root, "users");
+  if (users === undefined || isEmptyNode(users)) {
+    faults.warn(entryOf(root, "users")?.keyOffset ?? root.offset, 'there are no "users"');
+    return new PackedTableBuilder();
+  }
+  if (users.kind !== "bulk") {
+    faults.error(users.offset, `"users" must be a mapping of user to backend, this is ${describeNode(users)}`);
+    return new PackedTableBuilder();
+  }
+  if (users.table.keyCount === 0) faults.warn(users.offset, 'there are no "users"');
+  judgeValues(
+    users,
+    (value) => judgeTarget(root, value),
+    (offset, key, reason) => faults.error(offset, `"${key}": ${reason}`),
+  );
+  users.table.renameValue(REJECT, "hold");
+  return users.table;
+}
+
+function translateRouting(
+  root: YamlNode,
+  config: YamlNode | undefined,
+  faults: FaultCollector,
+): ReadonlyMap<string, unknown> {
+  const routing = new Map<string, unknown>([
+    ["key", readIgnoreDomain(config, faults) ? "localpart" : "address"],
+    ["recipient_delimiter", readText(config, "localPartSuffix", faults) ?? "+"],
+    ["tables", ["users"]],
+  ]);
+  const entry = optionOf(config, "fallback_backend");
+  const fallback = readText(config, "fallback_backend", faults);
+  if (entry !== undefined && fallback !== undefined && fallback !== "") {
+    const reason = judgeTarget(root, fallback);
+    if (reason !== undefined) faults.error(offsetOfValue(entry), reason);
+    routing.set("fallback", fallback === REJECT ? "hold" : fallback);
+  }
+  return routing;
+}
+
+/** The words that its YAML 1.1 loader reads as a truth value, in lower case. Quoted, they were text, and text is true. */
+const TRUE_WORDS = ["true", "yes", "on", "1"];
+const FALSE_WORDS = ["false", "no", "off", "0"];
+
+function readIgnoreDomain(config: YamlNode | undefined, faults: FaultCollector): boolean {
+  const entry = optionOf(config, "ignoreDomain");
+  const word = readText(config, "ignoreDomain", faults)?.toLowerCase();
+  if (entry === undefined || word === undefined) return false;
+  const isPlain = entry.value.kind === "scalar" && entry.value.isPlain;
+  if (TRUE_WORDS.includes(word)) return true;
+  if (!FALSE_WORDS.includes(word)) faults.error(offsetOfValue(entry), "expected True or False");
+  else if (!isPlain)
+    faults.error(offsetOfValue(entry), "in quotes this is text, which lmtp-proxy took for true: write True or False");
+  return false;
+}

@@ -1,0 +1,59 @@
+import { Worker } from "node:worker_threads";
+import { TABLE_TYPES } from "../tables/registry.ts";
+import type { Table } from "../tables/table.ts";
+import type { LoadResult } from "./config.ts";
+import { wholeFileFault } from "./faults.ts";
+import type { LoadRequest } from "./load-worker.ts";
+import type { Format, ReadResult, TableParts } from "./parse.ts";
+
+export interface LoadOptions {
+  /** Without it, the file's keys tell. */
+  readonly format?: Format;
+}
+
+/** Heap of the worker, in MiB, at most. One million users take about 400. */
+const WORKER_HEAP_MIB = 4096;
+
+/** This file's own ending, so that it works as TypeScript and as JavaScript. */
+const WORKER_FILE = new URL(import.meta.url.replace(/load(\.[a-z]+)$/, "load-worker$1"));
+
+/**
+ * Reads and checks a configuration file in a worker thread, so that a table of a million users holds up nobody.
+ * @throws only where we are at fault, never for what is wrong with the file
+ */
+export async function loadConfig(path: string, options: LoadOptions = {}): Promise<LoadResult> {
+  const result = await readInWorker({ path, format: options.format });
+  if (result.kind === "faulty") return result;
+  const { tables, ...rest } = result.parts;
+  const opened = new Map(tables.map((table) => [table.name, openTable(table)]));
+  return { kind: "loaded", config: { ...rest, tables: opened }, warnings: result.warnings };
+}
+
+function openTable({ name, type, options }: TableParts): Table {
+  const tableType = TABLE_TYPES.get(type);
+  if (tableType === undefined) throw new Error(`table ${name} is of an unregistered type ${type}`);
+  return tableType.open(name, options);
+}
+
+function readInWorker(request: LoadRequest): Promise<ReadResult> {
+  const { promise, resolve, reject } = Promise.withResolvers<ReadResult>();
+  const worker = new Worker(WORKER_FILE, {
+    workerData: request,
+    resourceLimits: { maxOldGenerationSizeMb: WORKER_HEAP_MIB },
+  });
+  worker.once("message", resolve);
+  worker.once("error", (error) => {
+    if (isOutOfMemory(error))
+      resolve({
+        kind: "faulty",
+        faults: [wholeFileFault(request.path, "it is too large: there is not enough memory")],
+      });
+    else reject(error);
+  });
+  // After a message this changes nothing.
+  worker.once("exit", (code) => reject(new Error(`the worker that reads ${request.path} ended with code ${code}`)));
+  return promise;
+}
+
+const isOutOfMemory = (error: unknown): boolean =>
+  error instanceof Error && "code" in error && error.code === "ERR_WORKER_OUT_OF_MEMORY";

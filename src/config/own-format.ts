@@ -1,0 +1,144 @@
+import * as v from "valibot";
+import { didYouMean } from "../core/closest-name.ts";
+import { formatEndpoint, parseEndpoint } from "../core/endpoint.ts";
+import { secret } from "../core/secret.ts";
+import { parseDuration } from "../core/units.ts";
+import type { FaultCollector } from "./faults.ts";
+import { configSchema } from "./schema.ts";
+import type { ConfigSection } from "./schema.ts";
+import { readSecret } from "./secrets.ts";
+import type { YamlNode } from "./yaml/node.ts";
+import { entriesOf, entryOf, judgeValues, locateIssue, offsetOfValue, textOf, toRaw, valueOf } from "./yaml/tree.ts";
+
+export interface ReadSection {
+  readonly section: ConfigSection;
+  /** Of the backends that have one. */
+  readonly passwords: ReadonlyMap<string, string>;
+}
+
+/** Undefined if there was an error. The checks across sections look at the file itself, so that all faults show at once. */
+export function readOwnFormat(root: YamlNode, faults: FaultCollector): ReadSection | undefined {
+  const result = v.safeParse(configSchema, toRaw(root));
+  for (const issue of result.issues ?? []) faults.error(locateIssue(root, issue.path), issue.message);
+  checkListeners(root, faults);
+  const passwords = checkBackends(root, faults);
+  checkTables(root, faults);
+  checkRouting(root, faults);
+  checkClientTimeout(entryOf(valueOf(root, "lmtp"), "data_timeout"), CLIENT_DATA_TIMEOUT, faults);
+  return result.success ? { section: result.output, passwords } : undefined;
+}
+
+function checkListeners(root: YamlNode, faults: FaultCollector): void {
+  const entry = entryOf(root, "listeners");
+  if (entry === undefined) return;
+  const items = entry.value.kind === "sequence" ? entry.value.items : [];
+  if (items.length === 0 && textOf(entry.value) === undefined)
+    faults.error(entry.keyOffset, "there must be a listener at least");
+  const seen = new Set<string>();
+  for (const item of items) {
+    const address = entryOf(item, "address");
+    const parsed = parseEndpoint(textOf(address?.value) ?? "");
+    if (address === undefined || parsed.kind === "bad") continue;
+    const endpoint = formatEndpoint(parsed.endpoint);
+    if (seen.has(endpoint)) faults.error(offsetOfValue(address), `two listeners on one address, ${endpoint}`);
+    seen.add(endpoint);
+    if (parsed.endpoint.kind === "unix") continue;
+    for (const key of ["owner", "group", "permissions"]) {
+      const option = entryOf(item, key);
+      if (option !== undefined) faults.warn(option.keyOffset, `"${key}" means nothing on a TCP listener`);
+    }
+  }
+}
+
+/** What Postfix allows by default for the reply to the final dot and to DATA, in ms, with its parameters' names. */
+const CLIENT_FINAL_TIMEOUT = {
+  ms: 600_000,
+  text: "600s (lmtp_data_done_timeout)",
+  harm: "and deliver the message twice",
+};
+const CLIENT_DATA_TIMEOUT = { ms: 120_000, text: "120s (lmtp_data_init_timeout)", harm: "and defer the message" };
+
+function checkBackends(root: YamlNode, faults: FaultCollector): Map<string, string> {
+  const passwords = new Map<string, string>();
+  const entry = entryOf(root, "backends");
+  if (entry !== undefined && textOf(entry.value) === undefined && entriesOf(entry.value).size === 0)
+    faults.error(entry.keyOffset, "there must be a backend at least");
+  for (const [name, { value: backend }] of entriesOf(entry?.value)) {
+    checkClientTimeout(entryOf(backend, "final_timeout"), CLIENT_FINAL_TIMEOUT, faults);
+    const user = entryOf(backend, "user");
+    const password = entryOf(backend, "password");
+    if (user === undefined && password !== undefined) faults.error(password.keyOffset, `"password" needs a "user"`);
+    if (password === undefined) {
+      if (user !== undefined) faults.error(user.keyOffset, `"user" needs a "password"`);
+      continue;
+    }
+    const source = v.safeParse(secret(), toRaw(password.value));
+    if (!source.success) continue;
+    const read = readSecret(source.output);
+    if (read.kind === "ok") passwords.set(name, read.value);
+    else faults.error(password.keyOffset, read.reason);
+  }
+  return passwords;
+}
+
+function checkClientTimeout(
+  option: ReturnType<typeof entryOf>,
+  limit: typeof CLIENT_FINAL_TIMEOUT,
+  faults: FaultCollector,
+): void {
+  const parsed = parseDuration(textOf(option?.value) ?? "");
+  if (option === undefined || parsed.kind === "bad" || parsed.value < limit.ms) return;
+  faults.warn(offsetOfValue(option), `Postfix gives up after ${limit.text}: it would do so first, ${limit.harm}`);
+}
+
+const REJECT_EXPLAINED =
+  '"reject" is a word of the lmtp-proxy format. Here it is "hold" (450 4.2.1: the client tries again), ' +
+  'and the permanent one is "refuse" (550 5.7.1: the mail bounces)';
+
+/** The reason why a value cannot stand where a backend's name stands. */
+function judgeTarget(root: YamlNode, value: string): string | undefined {
+  const backends = valueOf(root, "backends");
+  if (value === "hold" || value === "refuse" || entriesOf(backends).has(value)) return undefined;
+  if (value === "reject") return REJECT_EXPLAINED;
+  if (value === "") return "there is no value";
+  return `there is no backend "${value}"${didYouMean(value, [...entriesOf(backends).keys(), "hold", "refuse"])}`;
+}
+
+function checkTables(root: YamlNode, faults: FaultCollector): void {
+  for (const { value: table } of entriesOf(valueOf(root, "tables")).values()) {
+    const entries = valueOf(table, "entries");
+    if (textOf(valueOf(table, "type")) !== "static" || entries?.kind !== "bulk") continue;
+    judgeValues(
+      entries,
+      (value) => judgeTarget(root, value),
+      (offset, key, reason) => faults.error(offset, `"${key}": ${reason}`),
+    );
+  }
+}
+
+function checkRouting(root: YamlNode, faults: FaultCollector): void {
+  const routing = valueOf(root, "routing");
+  const fallback = entryOf(routing, "fallback");
+  const target = textOf(fallback?.value);
+  if (fallback !== undefined && target !== undefined) {
+    const reason = judgeTarget(root, target);
+    if (reason !== undefined) faults.error(offsetOfValue(fallback), reason);
+  }
+  const tables = entriesOf(valueOf(root, "tables"));
+  const list = valueOf(routing, "tables");
+  const asked = new Set<string>();
+  for (const item of list?.kind === "sequence" ? list.items : []) {
+    const name = textOf(item);
+    if (name === undefined) continue;
+    if (!tables.has(name)) faults.error(item.offset, `there is no table "${name}"${didYouMean(name, tables.keys())}`);
+    if (asked.has(name)) faults.warn(item.offset, `table "${name}" is asked a second time`);
+    asked.add(name);
+  }
+  for (const [name, { keyOffset }] of tables)
+    if (!asked.has(name)) faults.warn(keyOffset, `table "${name}" is never asked: routing.tables does not name it`);
+  if (asked.size === 0 && fallback === undefined)
+    faults.warn(
+      entryOf(root, "routing")?.keyOffset ?? root.offset,
+      "no table is asked and there is no fallback: every recipient is unknown",
+    );
+}

@@ -1,0 +1,138 @@
+import type { InferOutput } from "valibot";
+import * as v from "valibot";
+import { backendSchema } from "../backends/options.ts";
+import { didYouMean } from "../core/closest-name.ts";
+import {
+  describeRaw,
+  list,
+  named,
+  optional,
+  required,
+  section,
+  variantShape,
+  withDefault,
+} from "../core/option-schema.ts";
+import type { OptionSchema } from "../core/option-schema.ts";
+import { absolutePath, choice, duration, scalar, text } from "../core/option-values.ts";
+import { bad, ok } from "../core/units.ts";
+import { lmtpSchema } from "../relay/options.ts";
+import { routingSchema } from "../routing/options.ts";
+import { listenerSchema } from "../servers/options.ts";
+import { TABLE_TYPES } from "../tables/registry.ts";
+import type { LogOptions } from "./config.ts";
+
+/** Answers that stand where a backend's name may stand. */
+const ANSWER_WORDS: ReadonlySet<string> = new Set(["hold", "refuse", "reject"]);
+
+export function checkBackendName(name: string): string | undefined {
+  if (ANSWER_WORDS.has(name))
+    return `a backend cannot be named "${name}": where a backend's name stands, that word is an answer`;
+  return checkName(name);
+}
+
+function checkName(name: string): string | undefined {
+  if (name === "") return "a name cannot be empty";
+  return /\p{Cc}/u.test(name) ? "a name cannot have control characters" : undefined;
+}
+
+const processSchema = section({
+  user: optional(text("a user's name or number"), {
+    description: "User to become after the listeners are bound, when started as root.",
+    example: "mailshunt",
+  }),
+  group: optional(text("a group's name or number"), {
+    description: "Group to become; without it, the user's own.",
+    example: "mailshunt",
+  }),
+  pid_file: optional(absolutePath(), {
+    description: "File for the process id.",
+    example: "/run/mailshunt/pid",
+  }),
+  shutdown_timeout: withDefault(duration(), "60s", {
+    description: "How long SIGTERM waits for transactions under way. A second SIGTERM ends at once.",
+  }),
+});
+
+const logTarget = scalar<LogOptions["to"]>("`stderr`, `syslog` or an absolute path", (given) => {
+  if (given === "stderr" || given === "syslog") return ok({ kind: given });
+  return given.startsWith("/")
+    ? ok({ kind: "file", path: given })
+    : bad(`expected stderr, syslog or an absolute path, got "${given}"${didYouMean(given, ["stderr", "syslog"])}`);
+});
+
+const logSchema = section({
+  to: withDefault(logTarget, "stderr", {
+    description: "Where lines go: `stderr`, `syslog` (facility mail) or a file, reopened at SIGHUP.",
+  }),
+  format: withDefault(choice(["text", "json"]), "text", { description: "`text` is one line as Postfix writes it." }),
+  level: withDefault(choice(["error", "warning", "notice", "info", "debug"]), "info", {
+    description: "Least severe messages written. Deliveries are `info`.",
+  }),
+});
+
+export interface TableSection {
+  readonly type: string;
+  readonly options: unknown;
+}
+
+/** `type:` says which keys the rest may have. */
+const tableSchema: OptionSchema<TableSection> = v.pipe(
+  v.unknown(),
+  variantShape("type", TABLE_TYPES),
+  v.rawTransform(({ dataset, addIssue, NEVER }): TableSection => {
+    const raw: unknown = dataset.value;
+    if (!(raw instanceof Map)) {
+      addIssue({ message: `expected a mapping that begins with type, got ${describeRaw(raw)}` });
+      return NEVER;
+    }
+    const known = [...TABLE_TYPES.keys()];
+    const word: unknown = raw.get("type");
+    if (typeof word !== "string") {
+      addIssue({ message: raw.has("type") ? `"type" has no value` : `"type" is missing: one of ${known.join(", ")}` });
+      return NEVER;
+    }
+    const type = TABLE_TYPES.get(word);
+    if (type === undefined) {
+      const message = `there is no table type "${word}": known are ${known.join(", ")}${didYouMean(word, known)}`;
+      addIssue({ message, path: [{ type: "unknown", origin: "value", input: raw, key: "type", value: word }] });
+      return NEVER;
+    }
+    const rest = new Map<unknown, unknown>(raw);
+    rest.delete("type");
+    const result = v.safeParse(type.schema, rest);
+    if (result.success) return { type: word, options: type.toOptions(result.output) };
+    for (const issue of result.issues)
+      addIssue({ message: issue.message, ...(issue.path === undefined ? {} : { path: issue.path }) });
+    return NEVER;
+  }),
+);
+
+const emptySection = (): ReadonlyMap<string, unknown> => new Map();
+const allDefaults = { defaultText: "" } as const;
+
+/** The own format, version 1: the one source of checks, reference page and sample. */
+export const configSchema = section({
+  version: required(choice(["1"]), { description: "Version of this format.", example: "1" }),
+  process: withDefault(processSchema, emptySection, { description: "The process itself.", ...allDefaults }),
+  log: withDefault(logSchema, emptySection, { description: "What is logged, and where.", ...allDefaults }),
+  listeners: required(list(listenerSchema, '[{ protocol: lmtp, address: "127.0.0.1:2424" }]'), {
+    description: "Sockets on which mail comes in.",
+  }),
+  backends: required(named("backend name", backendSchema, checkBackendName), {
+    description: "Mailbox stores by name. `hold`, `refuse` and `reject` are no names: they are answers.",
+  }),
+  tables: withDefault(named("table name", tableSchema, checkName), emptySection, {
+    description: "Sources that know in which backend a user lives, by name.",
+    ...allDefaults,
+  }),
+  routing: withDefault(routingSchema, emptySection, {
+    description: "How a recipient becomes a backend.",
+    ...allDefaults,
+  }),
+  lmtp: withDefault(lmtpSchema, emptySection, {
+    description: "What holds for every LMTP transaction.",
+    ...allDefaults,
+  }),
+});
+
+export type ConfigSection = InferOutput<typeof configSchema>;
