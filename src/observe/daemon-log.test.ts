@@ -1,21 +1,15 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdtempSync, renameSync, rmSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { renameSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { installFakeLogger } from "../../test/support/fake-logger.ts";
+import { scratchFolder } from "../../test/support/scratch-folder.ts";
 import { textOf } from "../../test/support/file-text.ts";
 import { systemClock } from "../core/clock.ts";
 import type { LogEntry } from "../core/log.ts";
 import { createDaemonLog } from "./daemon-log.ts";
 import type { DaemonLog, LogSettings } from "./daemon-log.ts";
-
-function folderFor(t: { after(clean: () => void): void }): string {
-  const folder = mkdtempSync(join(tmpdir(), "mailshunt-"));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
 
 function logWith(environment: Record<string, string> = {}): DaemonLog {
   return createDaemonLog({ program: "mailshunt", host: "mx1", pid: 4711, clock: systemClock, environment });
@@ -35,7 +29,7 @@ const textsIn = (path: string): string[] =>
     .map((line) => line.replace(/^.*\]: /, ""));
 
 test("what is said before the configuration is known goes where it says, by its level", async (t) => {
-  const path = join(folderFor(t), "log");
+  const path = join(scratchFolder(t), "log");
   const log = logWith();
   log.write(notice("early"));
   log.write({ kind: "message", level: "debug", part: "daemon", text: "too fine" });
@@ -47,7 +41,7 @@ test("what is said before the configuration is known goes where it says, by its 
 });
 
 test("reopen goes on in a new file of the old name; level and format change at once", async (t) => {
-  const folder = folderFor(t);
+  const folder = scratchFolder(t);
   const path = join(folder, "log");
   const log = logWith();
   log.configure(toFile(path));
@@ -69,7 +63,7 @@ test("reopen goes on in a new file of the old name; level and format change at o
 });
 
 test("a file that cannot be opened changes nothing", async (t) => {
-  const folder = folderFor(t);
+  const folder = scratchFolder(t);
   const path = join(folder, "log");
   const log = logWith();
   log.configure(toFile(path));
@@ -80,7 +74,7 @@ test("a file that cannot be opened changes nothing", async (t) => {
 });
 
 test("from a file to syslog: each line in one of them", async (t) => {
-  const folder = folderFor(t);
+  const folder = scratchFolder(t);
   const logger = installFakeLogger(folder);
   const log = logWith({ PATH: `${logger.binFolder}:/usr/bin:/bin` });
   log.configure(toFile(join(folder, "log")));

@@ -1,18 +1,10 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { test } from "node:test";
 import { installFakeLogger } from "../../test/support/fake-logger.ts";
+import { scratchFolder } from "../../test/support/scratch-folder.ts";
 import { textOf, waitForFileText } from "../../test/support/file-text.ts";
 import { openSyslogTarget } from "./syslog-target.ts";
 import type { SyslogOptions } from "./syslog-target.ts";
-
-function folderFor(t: { after(clean: () => void): void }): string {
-  const folder = mkdtempSync(join(tmpdir(), "mailshunt-"));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
 
 function optionsWith(binFolder: string, changed: Partial<SyslogOptions> = {}): SyslogOptions {
   return {
@@ -25,7 +17,7 @@ function optionsWith(binFolder: string, changed: Partial<SyslogOptions> = {}): S
 }
 
 test("lines reach logger with our tag and pid, and not systemd's socket", async (t) => {
-  const logger = installFakeLogger(folderFor(t));
+  const logger = installFakeLogger(scratchFolder(t));
   const target = openSyslogTarget(optionsWith(logger.binFolder));
   const sent = await new Promise<number>((resolve) => target.send(Buffer.from("<22>one\n<20>two\n"), resolve));
   await target.close();
@@ -38,7 +30,7 @@ test("lines reach logger with our tag and pid, and not systemd's socket", async 
 });
 
 test("a logger that dies is started again and gets what came meanwhile", async (t) => {
-  const logger = installFakeLogger(folderFor(t), { dieAfterLines: 1 });
+  const logger = installFakeLogger(scratchFolder(t), { dieAfterLines: 1 });
   const trouble: string[] = [];
   let onDeath = (): void => {};
   const target = openSyslogTarget(
