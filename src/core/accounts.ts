@@ -35,6 +35,7 @@ function isNumber(text: string): boolean {
 
 /** The fields of passwd(5) or group(5); in both the name is the first and the number the third. */
 async function findEntry(database: Database, nameOrId: string): Promise<readonly string[] | undefined> {
+  if (nameOrId === "") return undefined; // an empty line would have that name
   const field = isNumber(nameOrId) ? 2 : 0;
   const matches = (line: string): boolean => line.split(":")[field] === nameOrId;
   const local = await readFile(`/etc/${database}`, "utf8").catch(() => "");
