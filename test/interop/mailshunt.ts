@@ -1,6 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { makeSearchableFolder, removeFolder, startDaemon } from "../support/processes.ts";
+import { type Daemon, makeSearchableFolder, removeFolder, startDaemon } from "../support/processes.ts";
 import { followText, type ServerLog, until } from "../support/until.ts";
 
 const CHECKOUT = join(import.meta.dirname, "../..");
@@ -49,14 +49,7 @@ export async function startMailshunt({ program, config }: MailshuntOptions): Pro
   await writeFile(configPath, config(folder));
   const daemon = startDaemon([join(CHECKOUT, "bin", program), ...DEFAULT_ARGUMENTS[program], "-c", configPath]);
   const log = followText(program, daemon.output);
-  const look = (): true | undefined => {
-    if (!daemon.isRunning()) throw new Error(`${program} ended:\n${daemon.output()}`);
-    return READY.test(log.text()) ? true : undefined;
-  };
-  await until(`${program} is ready`, look, { describe: log.text }).catch(async (error: unknown) => {
-    await daemon.kill();
-    throw error;
-  });
+  await waitUntilReady(daemon, program);
   const reloadAndWait = async (text: string, signal: NodeJS.Signals, answer: RegExp): Promise<void> => {
     await writeFile(configPath, text);
     const from = log.text().length;
@@ -99,4 +92,29 @@ function parseDelivery(line: string): MailshuntDelivery | undefined {
     backend = "",
   } = groups;
   return { session, to, relay, connectionUse: Number(use), dsn, status, text, from, ident: groups["ident"], backend };
+}
+
+/** Runs `mailshunt store`, which keeps Maildirs in a folder of its own. */
+export async function startMaildirStore(port: number): Promise<{ readonly folder: string; stop(): Promise<void> }> {
+  const folder = await makeSearchableFolder("maildirs");
+  const daemon = startDaemon([join(CHECKOUT, "bin/mailshunt"), "store", "--listen", `127.0.0.1:${port}`, folder]);
+  await waitUntilReady(daemon, "mailshunt store");
+  return {
+    folder,
+    async stop() {
+      await daemon.stop();
+      await removeFolder(folder);
+    },
+  };
+}
+
+async function waitUntilReady(daemon: Daemon, name: string): Promise<void> {
+  const look = (): true | undefined => {
+    if (!daemon.isRunning()) throw new Error(`${name} ended:\n${daemon.output()}`);
+    return READY.test(daemon.output()) ? true : undefined;
+  };
+  await until(`${name} is ready`, look, { describe: daemon.output }).catch(async (error: unknown) => {
+    await daemon.kill();
+    throw error;
+  });
 }

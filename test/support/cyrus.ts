@@ -14,6 +14,8 @@ export interface CyrusOptions {
   readonly fullUsers?: readonly string[];
   /** SASL mechanisms, each offered alone on a TCP port of its own. */
   readonly mechanisms?: readonly string[];
+  /** More lines for imapd.conf. */
+  readonly config?: string;
 }
 
 /** Who may deliver over TCP. */
@@ -56,7 +58,7 @@ export async function startCyrus(options: CyrusOptions): Promise<Cyrus> {
   const lmtpSocket = join(folder, "conf/socket/lmtp");
   for (const name of ["spool", "conf", ...CONF_FOLDERS.map((sub) => `conf/${sub}`)]) await mkdir(join(folder, name));
   await runOk(["chown", "-R", `${RUN_AS.user}:${RUN_AS.group}`, join(folder, "spool"), join(folder, "conf")]);
-  await writeFile(imapdConf, imapdConfiguration(folder, mechanisms));
+  await writeFile(imapdConf, imapdConfiguration(folder, mechanisms) + (options.config ?? ""));
   await writeFile(cyrusConf, services(imapdConf, imapPort, lmtpPort, lmtpSocket, mechanismPorts));
   for (const { user, password } of [CYRUS_PROXY, ADMIN]) {
     const command = ["saslpasswd2", "-p", "-c", "-f", join(folder, "conf/sasldb2"), "-u", "cyrus.example", user];
