@@ -34,8 +34,12 @@ test("the reader can stop after a line and take what follows", () => {
   decoder.push(Buffer.from("DATA\r\nSubject: "));
   decoder.push(Buffer.from("x\r\n"));
   assert.deepEqual(decoder.next(), { kind: "line", text: "DATA" });
-  assert.equal(Buffer.concat(decoder.takeRest()).toString(), "Subject: x\r\n");
+  assert.equal(decoder.take()?.toString(), "Subject: ");
+  assert.equal(decoder.take()?.toString(), "x\r\n");
+  assert.equal(decoder.take(), undefined);
   assert.equal(decoder.hasInput, false);
-  decoder.push(Buffer.from("QUIT\r\n"));
+  decoder.push(Buffer.from("RSET\r\n"));
+  decoder.unread(Buffer.from("QUIT\r\n"));
   assert.deepEqual(decoder.next(), { kind: "line", text: "QUIT" });
+  assert.deepEqual(decoder.next(), { kind: "line", text: "RSET" });
 });

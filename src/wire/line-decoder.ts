@@ -36,7 +36,7 @@ export class LineDecoder {
     } else this.#later.push(chunk);
   }
 
-  /** Whether bytes wait that `next` or `takeRest` would still give. */
+  /** Whether bytes wait that were not given out yet. */
   get hasInput(): boolean {
     return this.#chunk !== undefined || this.#piecesBytes > 0;
   }
@@ -58,12 +58,21 @@ export class LineDecoder {
     return undefined;
   }
 
-  /** The bytes after the last line given. Only whole lines may have been read before. */
-  takeRest(): Buffer[] {
-    const rest = this.#chunk === undefined ? [] : [this.#chunk.subarray(this.#at), ...this.#later];
-    this.#chunk = undefined;
-    this.#later = [];
-    return rest;
+  /** The next bytes after the last line given, whatever they are; only while no line is half read. */
+  take(): Buffer | undefined {
+    const chunk = this.#chunk;
+    if (chunk === undefined) return undefined;
+    const bytes = this.#at === 0 ? chunk : chunk.subarray(this.#at);
+    this.#advance();
+    return bytes;
+  }
+
+  /** Puts back what was taken too much. */
+  unread(bytes: Buffer): void {
+    if (bytes.length === 0) return;
+    if (this.#chunk !== undefined) this.#later.unshift(this.#chunk.subarray(this.#at));
+    this.#chunk = bytes;
+    this.#at = 0;
   }
 
   #keep(chunk: Buffer, from: number): void {

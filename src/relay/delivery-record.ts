@@ -1,0 +1,59 @@
+import type { DeliveryRecord } from "../core/log.ts";
+import { describeReply, isPositive, type Reply } from "../protocols/lmtp/reply.ts";
+import type { MailCommand } from "../protocols/lmtp/server-session.ts";
+import type { Recipient } from "./recipient.ts";
+import type { StoreLeg } from "./store-leg.ts";
+
+export interface DeliveryOutcome {
+  readonly session: string;
+  readonly mail: MailCommand;
+  readonly recipient: Recipient;
+  /** undefined: no store was asked. */
+  readonly leg: StoreLeg | undefined;
+  readonly reply: Reply;
+  readonly nowMs: number;
+  /** The store may hold the message, yet the client was not told that it does. */
+  readonly isUncertain: boolean;
+}
+
+/** The delivery line of one recipient. */
+export function deliveryRecord(outcome: DeliveryOutcome): DeliveryRecord {
+  const { recipient, leg, reply, nowMs, mail } = outcome;
+  const answeredMs = Math.max(recipient.answeredMs, recipient.askedMs);
+  const readyMs = clamp(leg?.readyMs ?? recipient.askedMs, recipient.askedMs, answeredMs);
+  const dotMs = clamp(leg?.dotMs ?? nowMs, answeredMs, nowMs);
+  const backendSession = findBackendSession(reply);
+  const ident = mail.xforward.get("IDENT");
+  return {
+    kind: "delivery",
+    session: outcome.session,
+    recipient: recipient.address,
+    sender: mail.sender.text,
+    backend: leg?.pool.options.name ?? "none",
+    relay: leg?.peer ?? "none",
+    ...(backendSession === undefined ? {} : { backendSession }),
+    ...(ident === undefined ? {} : { ident }),
+    connectionUse: leg?.uses ?? 1,
+    delayMs: nowMs - recipient.askedMs,
+    delaysMs: [readyMs - recipient.askedMs, answeredMs - readyMs, dotMs - answeredMs, nowMs - dotMs],
+    dsn: reply.enhanced ?? `${Math.floor(reply.code / 100)}.0.0`,
+    status: statusOf(outcome),
+    text: describeReply(reply),
+  };
+}
+
+function statusOf({ reply, isUncertain }: DeliveryOutcome): DeliveryRecord["status"] {
+  if (isUncertain) return "uncertain";
+  if (isPositive(reply)) return "sent";
+  return reply.code >= 500 ? "bounced" : "deferred";
+}
+
+/** Cyrus: `Success SESSIONID=<…>`; Dovecot: `<rcpt> SESSION Saved`. */
+function findBackendSession(reply: Reply): string | undefined {
+  const text = reply.lines.at(-1) ?? "";
+  return /SESSIONID=<([^>]+)>/.exec(text)?.[1] ?? /^<[^>]*> (\S+) Saved$/.exec(text)?.[1];
+}
+
+function clamp(value: number, low: number, high: number): number {
+  return Math.min(Math.max(value, low), high);
+}

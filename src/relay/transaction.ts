@@ -1,0 +1,246 @@
+import type { Clock, Timer } from "../core/clock.ts";
+import type { Log } from "../core/log.ts";
+import type { Parameters } from "../protocols/lmtp/command.ts";
+import { isPositive, reply, type Reply } from "../protocols/lmtp/reply.ts";
+import type { MailCommand } from "../protocols/lmtp/server-session.ts";
+import type { Route } from "../routing/route.ts";
+import { deliveryRecord } from "./delivery-record.ts";
+import type { Recipient } from "./recipient.ts";
+import { routeReply } from "./route-reply.ts";
+import { StoreLeg, type LegEvents } from "./store-leg.ts";
+import type { World } from "./world.ts";
+
+export interface TransactionContext {
+  readonly world: World;
+  /** Id of the client's session. */
+  readonly session: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Stores take bytes of the body again. */
+  onDrain(): void;
+}
+
+const GO_AHEAD = reply(354, undefined, "End data with <CR><LF>.<CR><LF>");
+const NO_RECIPIENTS = reply(503, "5.5.1", "No valid recipients");
+const TOO_MANY = reply(452, "4.5.3", "Too many recipients");
+
+/** `over`: no reply is due and nothing can be delivered by it any more. */
+type Phase = "envelope" | "data" | "body" | "dot" | "over";
+
+/** One message on its way from one client to as many stores as its recipients live in. RFC 2033 section 4.2. */
+export class Transaction {
+  readonly #context: TransactionContext;
+  readonly #mail: MailCommand;
+  readonly #recipients: Recipient[] = [];
+  readonly #legs = new Map<string, StoreLeg>();
+  readonly #legOf = new Map<Recipient, StoreLeg>();
+  readonly #legEvents: LegEvents;
+  #phase: Phase = "envelope";
+  #isAdmitted = false;
+  #unrouted = 0;
+  #unanswered = 0;
+  #dataTimer: Timer | undefined;
+  #onDataReply: (reply: Reply) => void = () => undefined;
+  /** Recipients that are owed a final reply, in order of their RCPT. */
+  #accepted: Recipient[] = [];
+  #onFinalReply: (index: number, reply: Reply) => void = () => undefined;
+  #finalsDue = 0;
+  #isClientGone = false;
+
+  constructor(mail: MailCommand, context: TransactionContext) {
+    this.#mail = mail;
+    this.#context = context;
+    this.#legEvents = {
+      session: context.session,
+      nowMs: () => context.clock.nowMs(),
+      onAnswered: (recipient, answer) => this.#onAnswered(recipient, answer),
+      onFinal: (recipient, final, isUncertain) => this.#onFinal(recipient, final, isUncertain),
+      onDataSettled: () => this.#checkData(),
+      onDrain: () => context.onDrain(),
+      onAlarm: (leg, text) =>
+        context.log.write({
+          kind: "message",
+          level: "error",
+          part: "backend",
+          session: context.session,
+          text: `${leg.pool.options.name}: ${text}`,
+        }),
+    };
+  }
+
+  /** Whether a store cannot take more of the body just now. */
+  get isCongested(): boolean {
+    for (const leg of this.#legs.values()) if (leg.isCongested) return true;
+    return false;
+  }
+
+  /** Recipients that are owed a final reply once the message is complete. */
+  get acceptedCount(): number {
+    return this.#accepted.length;
+  }
+
+  /** @param answer called once, maybe before this returns */
+  addRecipient(address: string, parameters: Parameters, answer: (reply: Reply) => void): void {
+    const { world, clock } = this.#context;
+    if (this.#recipients.length >= world.lmtp.maxRecipients) return answer(TOO_MANY);
+    if (!this.#isAdmitted) {
+      this.#isAdmitted = true;
+      world.admit();
+    }
+    const askedMs = clock.nowMs();
+    const recipient: Recipient = {
+      address,
+      parameters,
+      askedMs,
+      answer,
+      state: { phase: "asking" },
+      answeredMs: askedMs,
+      finalIndex: -1,
+    };
+    this.#recipients.push(recipient);
+    this.#unanswered += 1;
+    const route = world.router.route(address);
+    if (!(route instanceof Promise)) return this.#onRoute(recipient, route);
+    this.#unrouted += 1;
+    void route.then((late) => {
+      this.#unrouted -= 1;
+      this.#onRoute(recipient, late);
+      this.#startLegs();
+    });
+  }
+
+  /**
+   * The client wants to send the message.
+   * @param onReply called once with 354, or with the refusal of the whole message: then the transaction is over
+   */
+  startData(onReply: (reply: Reply) => void): void {
+    const { clock, world } = this.#context;
+    this.#phase = "data";
+    this.#onDataReply = onReply;
+    this.#dataTimer = clock.after(world.lmtp.dataTimeoutMs, () => {
+      for (const leg of this.#legs.values()) leg.giveUp("no answer to DATA in time");
+    });
+    this.#startLegs();
+  }
+
+  /** @param pieces of the body, dot-stuffed */
+  write(pieces: readonly Buffer[]): void {
+    for (const leg of this.#legs.values()) for (const piece of pieces) leg.write(piece);
+  }
+
+  /** Our own rules forbid the message: no store gets its end, every recipient gets `refusal`. */
+  refuseBody(refusal: Reply): void {
+    for (const recipient of this.#accepted) if (recipient.state.phase === "accepted") this.#settle(recipient, refusal);
+    for (const leg of this.#legs.values()) leg.abort();
+  }
+
+  /** The message is complete. @param onFinalReply called once for each accepted recipient, in any order */
+  finish(onFinalReply: (index: number, reply: Reply) => void): void {
+    this.#phase = "dot";
+    this.#onFinalReply = onFinalReply;
+    this.#finalsDue = this.#accepted.length;
+    const early = this.#accepted.filter((recipient) => recipient.state.phase === "final");
+    for (const leg of this.#legs.values()) leg.finish();
+    for (const recipient of early)
+      if (recipient.state.phase === "final") this.#sendFinal(recipient, recipient.state.reply, false);
+  }
+
+  /** The client takes the message back or has gone. After the final dot the stores' replies are awaited all the same. */
+  abort(): void {
+    if (this.#phase === "dot") this.#isClientGone = true;
+    else this.#end();
+  }
+
+  #onRoute(recipient: Recipient, route: Route): void {
+    if (this.#phase === "over") return;
+    if (route.kind !== "deliver") return this.#onAnswered(recipient, routeReply(route, this.#context.session));
+    let leg = this.#legs.get(route.backend);
+    const isNew = leg === undefined;
+    if (leg === undefined) {
+      const pool = this.#context.world.pools.get(route.backend);
+      if (pool === undefined) throw new Error(`router chose backend ${route.backend}, which has no pool`);
+      leg = new StoreLeg(pool, this.#mail, this.#legEvents);
+      this.#legs.set(route.backend, leg);
+    }
+    this.#legOf.set(recipient, leg);
+    leg.addRecipient(recipient);
+    if (isNew) leg.open();
+  }
+
+  #onAnswered(recipient: Recipient, answer: Reply): void {
+    if (this.#phase === "over" || recipient.state.phase !== "asking") return;
+    recipient.answeredMs = this.#context.clock.nowMs();
+    recipient.state = isPositive(answer)
+      ? { phase: "accepted" }
+      : { phase: "final", reply: answer, wasAccepted: false };
+    this.#unanswered -= 1;
+    if (!isPositive(answer)) this.#log(recipient, answer, false);
+    recipient.answer(answer);
+    this.#checkData();
+  }
+
+  #onFinal(recipient: Recipient, final: Reply, isUncertain: boolean): void {
+    if (this.#phase === "over" || recipient.state.phase !== "accepted") return;
+    this.#settle(recipient, final);
+    if (this.#phase === "dot") this.#sendFinal(recipient, final, isUncertain);
+  }
+
+  #settle(recipient: Recipient, final: Reply): void {
+    recipient.state = { phase: "final", reply: final, wasAccepted: true };
+  }
+
+  #startLegs(): void {
+    if (this.#phase !== "data" || this.#unrouted > 0) return;
+    for (const leg of this.#legs.values()) leg.startData();
+    this.#checkData();
+  }
+
+  /** Answers DATA once every recipient is answered and every store that took one has said 354 or never will. */
+  #checkData(): void {
+    if (this.#phase !== "data" || this.#unrouted > 0 || this.#unanswered > 0) return;
+    const accepted = this.#recipients.filter((recipient) => wasAccepted(recipient));
+    const legs = new Set(accepted.map((recipient) => this.#legOf.get(recipient)));
+    for (const leg of legs) if (leg?.isDataSettled === false) return;
+    this.#dataTimer?.cancel();
+    this.#accepted = accepted;
+    for (const [index, recipient] of accepted.entries()) recipient.finalIndex = index;
+    if (accepted.some((recipient) => recipient.state.phase === "accepted")) {
+      this.#phase = "body";
+      return this.#onDataReply(GO_AHEAD);
+    }
+    const refusals = accepted.flatMap(({ state }) => (state.phase === "final" ? [state.reply] : []));
+    // One reply speaks for all: a 4xx among them delays those that it need not, which harms nobody.
+    const refusal = refusals.find((final) => final.code < 500) ?? refusals[0] ?? NO_RECIPIENTS;
+    for (const recipient of accepted) this.#log(recipient, refusal, false);
+    this.#end();
+    this.#onDataReply(refusal);
+  }
+
+  #sendFinal(recipient: Recipient, final: Reply, isUncertain: boolean): void {
+    const isUntold = this.#isClientGone && isPositive(final);
+    this.#log(recipient, final, isUncertain || isUntold);
+    this.#finalsDue -= 1;
+    if (this.#finalsDue === 0) this.#end();
+    if (!this.#isClientGone) this.#onFinalReply(recipient.finalIndex, final);
+  }
+
+  #end(): void {
+    if (this.#phase === "over") return;
+    this.#phase = "over";
+    this.#dataTimer?.cancel();
+    for (const leg of this.#legs.values()) leg.abort();
+    if (this.#isAdmitted) this.#context.world.leave();
+  }
+
+  #log(recipient: Recipient, final: Reply, isUncertain: boolean): void {
+    const { session, clock, log } = this.#context;
+    const leg = this.#legOf.get(recipient);
+    log.write(
+      deliveryRecord({ session, mail: this.#mail, recipient, leg, reply: final, nowMs: clock.nowMs(), isUncertain }),
+    );
+  }
+}
+
+function wasAccepted({ state }: Recipient): boolean {
+  return state.phase === "accepted" || (state.phase === "final" && state.wasAccepted);
+}

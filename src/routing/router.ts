@@ -1,0 +1,77 @@
+import type { Answer, Table } from "../tables/table.ts";
+import { parseAddress, userKeys } from "./address.ts";
+import type { RoutingOptions } from "./options.ts";
+import type { Route, RouteSource } from "./route.ts";
+
+/** One question the router asked on its way, for `mailshunt route`. */
+export interface RouterQuestion {
+  readonly table: string;
+  readonly key: string;
+  readonly answer: Answer;
+}
+
+export interface Router {
+  /**
+   * Where mail for a recipient goes. Never throws or rejects; answers in the same turn while all tables do.
+   * @param recipient the path as it came, one character a byte
+   * @param onQuestion hears of each table asked
+   */
+  route(recipient: string, onQuestion?: (question: RouterQuestion) => void): Route | Promise<Route>;
+}
+
+export interface RouterParts {
+  readonly options: RoutingOptions;
+  readonly tables: ReadonlyMap<string, Table>;
+  readonly hasBackend: (name: string) => boolean;
+}
+
+const FALLBACK: RouteSource = { kind: "fallback" };
+
+export function createRouter({ options, tables, hasBackend }: RouterParts): Router {
+  const asked = options.tables.map((name) => {
+    const table = tables.get(name);
+    if (table === undefined) throw new Error(`routing.tables names ${name}, which does not exist`);
+    return table;
+  });
+
+  function route(recipient: string, onQuestion?: (question: RouterQuestion) => void): Route | Promise<Route> {
+    const { userKey, tableKeys } = userKeys(parseAddress(recipient), options);
+
+    function askFrom(first: number): Route | Promise<Route> {
+      for (let at = first; at < asked.length * tableKeys.length; at += 1) {
+        const table = asked[Math.floor(at / tableKeys.length)];
+        const key = tableKeys[at % tableKeys.length];
+        if (table === undefined || key === undefined) break;
+        const answer = table.lookup(key);
+        if (answer instanceof Promise) return answer.then((late) => settle(table.name, key, late) ?? askFrom(at + 1));
+        const settled = settle(table.name, key, answer);
+        if (settled !== undefined) return settled;
+      }
+      if (options.fallback === undefined) return { kind: "unknown", userKey, answer: options.unknown };
+      return toRoute(userKey, options.fallback, FALLBACK);
+    }
+
+    function settle(table: string, key: string, answer: Answer): Route | undefined {
+      onQuestion?.({ table, key, answer });
+      const source: RouteSource = { kind: "table", table, key };
+      switch (answer.kind) {
+        case "found":
+          return toRoute(userKey, answer.value, source);
+        case "failed":
+          return { kind: "failed", userKey, source, reason: `table ${table}: ${answer.reason}` };
+        case "absent":
+          return undefined;
+      }
+    }
+
+    return askFrom(0);
+  }
+
+  function toRoute(userKey: string, value: string, source: RouteSource): Route {
+    if (value === "hold" || value === "refuse") return { kind: value, userKey, source };
+    if (hasBackend(value)) return { kind: "deliver", userKey, backend: value, source };
+    return { kind: "failed", userKey, source, reason: `there is no backend "${value}"` };
+  }
+
+  return { route };
+}

@@ -1,0 +1,23 @@
+import type { Clock } from "../core/clock.ts";
+import type { Log } from "../core/log.ts";
+import { Transaction } from "../relay/transaction.ts";
+import type { World } from "../relay/world.ts";
+import type { LmtpService } from "./service.ts";
+
+export interface ProxyServiceParts {
+  /** The configuration in force: asked anew for every message. */
+  readonly world: () => World;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** The LMTP proxy as a service behind a listener. */
+export function createProxyService({ world, clock, log }: ProxyServiceParts): LmtpService {
+  return {
+    get limits() {
+      return world().lmtp;
+    },
+    announcement: (isTrustedClient) => world().announcement(isTrustedClient),
+    begin: (mail, session, onDrain) => new Transaction(mail, { world: world(), session, clock, log, onDrain }),
+  };
+}
