@@ -1,9 +1,10 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { readFileSync, readdirSync, rmSync } from "node:fs";
+import { readFileSync, readdirSync } from "node:fs";
 import { chmod, mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
+import { createServer, Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Writable } from "node:stream";
 import { until } from "./until.ts";
 
 /** A user to start a program as; only root can. */
@@ -33,19 +34,10 @@ export interface Daemon {
   kill(): Promise<void>;
 }
 
-const running = new Set<number>();
-const folders = new Set<string>();
-process.on("exit", () => {
-  for (const pid of running) killAll(processTree(pid));
-  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
-});
-
-/**
- * Starts a server that does not outlive this process: the kernel sends it SIGTERM when we die in whatever way.
- * (The setting survives execve and is lost with a change of user, hence `runAs`, which setpriv does first.)
- */
+/** Starts a server that does not outlive this process, however this process ends. */
 export function startDaemon(command: readonly string[], options: DaemonOptions = {}): Daemon {
-  const child = spawn("setpriv", [...setprivArguments(options.runAs), "--pdeathsig", "TERM", "--", ...command], {
+  const [program = "", ...rest] = asUser(command, options.runAs);
+  const child = spawn(program, rest, {
     cwd: options.cwd,
     env: { ...process.env, ...options.env },
     stdio: ["ignore", "pipe", "pipe"],
@@ -54,14 +46,14 @@ export function startDaemon(command: readonly string[], options: DaemonOptions =
   });
   const { pid } = child;
   if (pid === undefined) throw new Error(`cannot start ${command.join(" ")}`);
-  running.add(pid);
+  tellKeeper("watch", pid);
   const read = collectOutput(child);
   const isRunning = (): boolean => child.exitCode === null && child.signalCode === null;
   const end = async (tree: readonly number[]): Promise<void> => {
     await until(`process ${pid} (${command[0]}) has ended`, () => (isRunning() ? undefined : true));
     killAll(tree.filter(isAlive));
     await until(`no process of ${command[0]} is left`, () => (tree.some(isAlive) ? undefined : true));
-    running.delete(pid);
+    tellKeeper("forget", pid);
   };
   return {
     pid,
@@ -85,8 +77,27 @@ export function startDaemon(command: readonly string[], options: DaemonOptions =
   };
 }
 
-function setprivArguments(runAs: RunAs | undefined): string[] {
-  return runAs === undefined ? [] : ["--reuid", runAs.user, "--regid", runAs.group, "--init-groups"];
+function asUser(command: readonly string[], runAs: RunAs | undefined): string[] {
+  if (runAs === undefined) return [...command];
+  return ["setpriv", "--reuid", runAs.user, "--regid", runAs.group, "--init-groups", "--", ...command];
+}
+
+let keeper: Writable | undefined;
+
+/** keeper.sh notices when we are gone, even by SIGKILL. */
+function tellKeeper(verb: "watch" | "forget" | "keep" | "removed", what: number | string): void {
+  if (keeper === undefined) {
+    const child = spawn(join(import.meta.dirname, "keeper.sh"), {
+      stdio: ["pipe", "ignore", "ignore"],
+      detached: true,
+    });
+    child.unref();
+    const { stdin } = child;
+    // Neither may keep this process from ending.
+    if (stdin instanceof Socket) stdin.unref();
+    keeper = stdin;
+  }
+  keeper.write(`${verb} ${what}\n`);
 }
 
 function collectOutput(child: ChildProcess): () => string {
@@ -155,8 +166,7 @@ export function run(
   command: readonly string[],
   options: { readonly runAs?: RunAs; readonly input?: string | Buffer; readonly env?: Record<string, string> } = {},
 ): Promise<Ran> {
-  const [program = "", ...rest] =
-    options.runAs === undefined ? command : ["setpriv", ...setprivArguments(options.runAs), "--", ...command];
+  const [program = "", ...rest] = asUser(command, options.runAs);
   return new Promise((resolve, reject) => {
     const limits = { maxBuffer: 256 * 1024 * 1024, timeout: 60_000, env: { ...process.env, ...options.env } };
     const child = execFile(program, rest, limits, (error, stdout, stderr) => {
@@ -179,18 +189,18 @@ export async function runOk(command: readonly string[], options: Parameters<type
 
 /**
  * A new folder below /tmp into which every user may look, as the servers run as users of their own.
- * It goes when this process ends, at the latest.
+ * It goes with this process, at the latest.
  */
 export async function makeSearchableFolder(name: string): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), `mailshunt-${name}-`));
   await chmod(folder, 0o755);
-  folders.add(folder);
+  tellKeeper("keep", folder);
   return folder;
 }
 
 export async function removeFolder(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true, maxRetries: 3 });
-  folders.delete(folder);
+  tellKeeper("removed", folder);
 }
 
 /** TCP ports of 127.0.0.1 that nobody listens on right now, all different. */
