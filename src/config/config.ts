@@ -42,8 +42,10 @@ export interface ConfigFault {
   readonly line: number;
   readonly column: number;
   readonly message: string;
-  /** The offending line as written, without its line end. */
+  /** The offending line as written, without its line end, secrets masked; of a very long line, the part around `column`. */
   readonly sourceLine: string;
+  /** Where in `sourceLine` the fault is, from 1: `column`, unless the line's beginning was left out. */
+  readonly caretColumn: number;
 }
 
 export type LoadResult =

@@ -1,8 +1,8 @@
 import type { ConfigFault } from "./config.ts";
-import { hideSecretsInLine } from "./secrets.ts";
-import type { SecretRange } from "./secrets.ts";
-import { createLocator } from "./yaml/source-text.ts";
-import type { SourceText } from "./yaml/source-text.ts";
+import { hideSecrets } from "./mask.ts";
+import type { SecretRange } from "./mask.ts";
+import { countCharacters, createLocator } from "./yaml/source-text.ts";
+import type { Position, SourceText } from "./yaml/source-text.ts";
 
 /** Faults shown of one file, at most; the rest are counted. */
 export const MAX_FAULTS = 100;
@@ -40,13 +40,13 @@ export class FaultCollector {
     const byOffset = [...this.#errors, ...this.#warnings].sort((a, b) => a.offset - b.offset);
     const faults = byOffset.map(({ severity, offset, message }): ConfigFault => {
       const position = locate(offset);
-      const sourceLine = hideSecretsInLine(source.text, position, secrets);
-      return { severity, path: source.path, line: position.line, column: position.column, message, sourceLine };
+      const { line, column } = position;
+      return { severity, path: source.path, line, column, message, ...showLine(source.text, position, secrets) };
     });
     const { line, column } = faults.at(-1) ?? { line: 1, column: 1 };
     const more = (severity: Noted["severity"], count: number): void => {
       if (count > 0)
-        faults.push({ severity, path: source.path, line, column, message: `and ${count} more`, sourceLine: "" });
+        faults.push({ severity, path: source.path, line, column, message: `and ${count} more`, ...NO_LINE });
     };
     more("error", this.#errorCount - this.#errors.length);
     more("warning", this.#warningCount - this.#warnings.length);
@@ -61,5 +61,24 @@ export const wholeFileFault = (path: string, message: string, line = 1): ConfigF
   line,
   column: 1,
   message,
-  sourceLine: "",
+  ...NO_LINE,
 });
+
+const NO_LINE = { sourceLine: "", caretColumn: 1 } as const;
+
+/** A line longer than this is shown in part. */
+const MAX_SHOWN = 400;
+/** How much of it before the fault. */
+const SHOWN_BEFORE = 100;
+
+function showLine(
+  text: string,
+  { lineStart, lineEnd, at }: Position,
+  secrets: readonly SecretRange[],
+): Pick<ConfigFault, "sourceLine" | "caretColumn"> {
+  const isShort = lineEnd - lineStart <= MAX_SHOWN;
+  const from = isShort ? lineStart : Math.max(lineStart, at - SHOWN_BEFORE);
+  const to = isShort ? lineEnd : Math.min(lineEnd, from + MAX_SHOWN);
+  const sourceLine = hideSecrets(text, { lineStart, from, to }, secrets);
+  return { sourceLine, caretColumn: countCharacters(sourceLine.slice(0, at - from)) + 1 };
+}

@@ -1,6 +1,7 @@
 import { parentPort, workerData } from "node:worker_threads";
+import type { ConfigFault } from "./config.ts";
 import { readConfigFile } from "./parse.ts";
-import type { Format } from "./parse.ts";
+import type { ConfigParts, Format } from "./parts.ts";
 
 /** What `loadConfig` gives the worker in which this file runs. */
 export interface LoadRequest {
@@ -8,5 +9,12 @@ export interface LoadRequest {
   readonly format: Format | undefined;
 }
 
+export type LoadReply =
+  | { readonly kind: "read"; readonly parts: ConfigParts; readonly warnings: readonly ConfigFault[] }
+  | { readonly kind: "faulty"; readonly faults: readonly ConfigFault[] };
+
 const { path, format } = workerData as LoadRequest;
-parentPort?.postMessage(readConfigFile(path, format));
+const result = readConfigFile(path, format);
+const reply: LoadReply =
+  result.kind === "read" ? { kind: "read", parts: result.parts, warnings: result.warnings } : result;
+parentPort?.postMessage(reply);

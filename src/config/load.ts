@@ -3,8 +3,8 @@ import { TABLE_TYPES } from "../tables/registry.ts";
 import type { Table } from "../tables/table.ts";
 import type { LoadResult } from "./config.ts";
 import { wholeFileFault } from "./faults.ts";
-import type { LoadRequest } from "./load-worker.ts";
-import type { Format, ReadResult, TableParts } from "./parse.ts";
+import type { LoadRequest, LoadReply } from "./load-worker.ts";
+import type { Format, TableParts } from "./parts.ts";
 
 export interface LoadOptions {
   /** Without it, the file's keys tell. */
@@ -35,8 +35,8 @@ function openTable({ name, type, options }: TableParts): Table {
   return tableType.open(name, options);
 }
 
-function readInWorker(request: LoadRequest): Promise<ReadResult> {
-  const { promise, resolve, reject } = Promise.withResolvers<ReadResult>();
+function readInWorker(request: LoadRequest): Promise<LoadReply> {
+  const { promise, resolve, reject } = Promise.withResolvers<LoadReply>();
   const worker = new Worker(WORKER_FILE, {
     workerData: request,
     resourceLimits: { maxOldGenerationSizeMb: WORKER_HEAP_MIB },

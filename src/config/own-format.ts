@@ -4,6 +4,7 @@ import { formatEndpoint, parseEndpoint } from "../core/endpoint.ts";
 import { secret } from "../core/secret.ts";
 import { parseDuration } from "../core/units.ts";
 import type { FaultCollector } from "./faults.ts";
+import type { RawConfig } from "./lmtp-proxy-format.ts";
 import { configSchema } from "./schema.ts";
 import type { ConfigSection } from "./schema.ts";
 import { readSecret } from "./secrets.ts";
@@ -26,6 +27,15 @@ export function readOwnFormat(root: YamlNode, faults: FaultCollector): ReadSecti
   checkRouting(root, faults);
   checkClientTimeout(entryOf(valueOf(root, "lmtp"), "data_timeout"), CLIENT_DATA_TIMEOUT, faults);
   return result.success ? { section: result.output, passwords } : undefined;
+}
+
+/** @throws Error if a translation in which nothing was wrong does not fit the own format, which is our fault */
+export function readTranslated(raw: RawConfig): ReadSection {
+  const section = v.parse(configSchema, raw);
+  const passwords = new Map<string, string>();
+  for (const [name, { password }] of section.backends)
+    if (password?.kind === "inline") passwords.set(name, password.text);
+  return { section, passwords };
 }
 
 function checkListeners(root: YamlNode, faults: FaultCollector): void {

@@ -1,7 +1,9 @@
-import { EVENT_ID, getScalarValue, parseEvents, SCALAR_STYLE, YAMLException } from "js-yaml";
-import type { Event, ScalarEvent } from "js-yaml";
+import { COLLECTION_STYLE, EVENT_ID, getScalarValue, parseEvents, SCALAR_STYLE, YAMLException } from "js-yaml";
+import type { Event, MappingEvent, ScalarEvent } from "js-yaml";
 import { BulkBuilder } from "./bulk.ts";
-import { describeNode } from "./node.ts";
+import { liftTables } from "./lift.ts";
+import type { LiftedText } from "./lift.ts";
+import { describeNode, isEmptyNode } from "./node.ts";
 import type { MappingEntry, MappingNode, ScalarNode, YamlNode } from "./node.ts";
 
 export interface ComposeFault {
@@ -35,16 +37,29 @@ const MAX_KEPT = 1000;
 /** The tags that change nothing, because every scalar is kept as its text anyway. */
 const HARMLESS_TAGS: ReadonlySet<string> = new Set(["!", "!!str", "!!int", "!!float", "!!bool", "!!map", "!!seq"]);
 
-/** @throws never: what is wrong with the text stands in `faults` */
-export function composeYaml(text: string, isBulk: IsBulk): Composed {
+/**
+ * @param minLiftedLines from how many lines on a table is read by hand: see `liftTables`
+ * @throws never: what is wrong with the text stands in `faults`
+ */
+export function composeYaml(text: string, isBulk: IsBulk, minLiftedLines?: number): Composed {
+  const lifted = liftTables(text, minLiftedLines);
+  const composed = composeLifted(lifted, isBulk);
+  return composed ?? composeLifted(wholeText(text), isBulk) ?? { root: undefined, faults: [], duplicates: [] };
+}
+
+const wholeText = (text: string): LiftedText => ({ text, runs: new Map(), original: (offset) => offset });
+
+/** Undefined if a run was cut out where the parser sees no table: then the text must be parsed whole. */
+function composeLifted(lifted: LiftedText, isBulk: IsBulk): Composed | undefined {
   let events: Event[];
   try {
-    events = parseEvents(text, { maxDepth: MAX_DEPTH });
+    events = parseEvents(lifted.text, { maxDepth: MAX_DEPTH });
   } catch (error) {
     if (!(error instanceof YAMLException)) throw error;
-    return { root: undefined, faults: [describeSyntaxError(text, error)], duplicates: [] };
+    if (lifted.runs.size > 0) return undefined;
+    return { root: undefined, faults: [describeSyntaxError(lifted.text, error)], duplicates: [] };
   }
-  return new Composer(text, events, isBulk).compose();
+  return new Composer(lifted, events, isBulk).compose();
 }
 
 function describeSyntaxError(text: string, error: YAMLException): ComposeFault {
@@ -57,6 +72,7 @@ function describeSyntaxError(text: string, error: YAMLException): ComposeFault {
 
 class Composer {
   readonly #text: string;
+  readonly #lifted: LiftedText;
   readonly #events: readonly Event[];
   readonly #isBulk: IsBulk;
   readonly #anchors = new Map<string, YamlNode | "open">();
@@ -64,17 +80,19 @@ class Composer {
   readonly #duplicates: DuplicateKey[] = [];
   readonly #path: string[] = [];
   #index = 0;
+  #usedRuns = 0;
   #mergedEntries = 0;
   /** End of the last thing read: where an empty scalar stands. */
   #lastEnd = 0;
 
-  constructor(text: string, events: readonly Event[], isBulk: IsBulk) {
-    this.#text = text;
+  constructor(lifted: LiftedText, events: readonly Event[], isBulk: IsBulk) {
+    this.#text = lifted.text;
+    this.#lifted = lifted;
     this.#events = events;
     this.#isBulk = isBulk;
   }
 
-  compose(): Composed {
+  compose(): Composed | undefined {
     let root: YamlNode | undefined;
     while (this.#index < this.#events.length) {
       this.#index++; // DOCUMENT
@@ -86,7 +104,13 @@ class Composer {
       }
       root = node;
     }
+    if (this.#usedRuns !== this.#lifted.runs.size) return undefined;
     return { root, faults: this.#faults, duplicates: this.#duplicates };
+  }
+
+  /** Offsets in nodes and faults are those of the whole text. */
+  #at(offset: number): number {
+    return this.#lifted.original(offset);
   }
 
   #report(offset: number, message: string): void {
@@ -106,12 +130,12 @@ class Composer {
         this.#lastEnd = event.start;
         while (this.#events[this.#index]?.type !== EVENT_ID.POP) items.push(this.#readNode());
         this.#index++;
-        return this.#closeAnchor(anchor, { kind: "sequence", offset: event.start, items });
+        return this.#closeAnchor(anchor, { kind: "sequence", offset: this.#at(event.start), items });
       }
       case EVENT_ID.MAPPING: {
         const anchor = this.#openAnchor(event);
         this.#lastEnd = event.start;
-        const node = this.#isBulk(this.#path) ? this.#readBulk(event.start) : this.#readMapping(event.start);
+        const node = this.#isBulk(this.#path) ? this.#readBulk(event) : this.#readMapping(event);
         return this.#closeAnchor(anchor, node);
       }
       default:
@@ -122,27 +146,29 @@ class Composer {
   #readScalar(event: ScalarEvent): ScalarNode {
     this.#checkTag(event);
     const isPlain = event.style === SCALAR_STYLE.PLAIN;
-    if (event.valueStart < 0)
-      return { kind: "scalar", text: "", offset: this.#lastEnd, endOffset: this.#lastEnd, isPlain };
+    if (event.valueStart < 0) {
+      const offset = this.#at(this.#lastEnd);
+      return { kind: "scalar", text: "", offset, endOffset: offset, isPlain };
+    }
     this.#lastEnd = event.valueEnd;
     const isQuoted = event.style === SCALAR_STYLE.SINGLE_QUOTED || event.style === SCALAR_STYLE.DOUBLE_QUOTED;
     return {
       kind: "scalar",
       text: getScalarValue(this.#text, event),
-      offset: isQuoted ? event.valueStart - 1 : event.valueStart,
-      endOffset: event.valueEnd,
+      offset: this.#at(isQuoted ? event.valueStart - 1 : event.valueStart),
+      endOffset: this.#at(event.valueEnd),
       isPlain,
     };
   }
 
-  #readMapping(offset: number): MappingNode {
+  #readMapping({ start, style }: MappingEvent): MappingNode {
     const entries = new Map<string, MappingEntry>();
     const merges: { readonly from: YamlNode; readonly offset: number }[] = [];
-    while (this.#events[this.#index]?.type !== EVENT_ID.POP) {
+    for (let event = this.#events[this.#index]; event?.type !== EVENT_ID.POP; event = this.#events[this.#index]) {
       const key = this.#readKey();
       if (key === undefined) continue;
       this.#path.push(key.text);
-      const value = this.#readNode();
+      const value = this.#readValue(event, style === COLLECTION_STYLE.BLOCK);
       this.#path.pop();
       if (isMergeKey(key)) merges.push({ from: value, offset: key.offset });
       else {
@@ -155,11 +181,21 @@ class Composer {
       this.#merge(merge.from, merge.offset, (name, entry) => {
         if (!entries.has(name)) entries.set(name, entry);
       });
-    return { kind: "mapping", offset, entries };
+    return { kind: "mapping", offset: this.#at(start), entries };
   }
 
-  #readBulk(offset: number): YamlNode {
-    const bulk = new BulkBuilder(offset);
+  /** A value, or the lines that were cut out from below its key. */
+  #readValue(key: Event | undefined, isInBlock: boolean): YamlNode {
+    const value = this.#readNode();
+    const run = key?.type === EVENT_ID.SCALAR ? this.#lifted.runs.get(key.valueStart) : undefined;
+    if (run === undefined || !isInBlock || !isEmptyNode(value) || !this.#isBulk(this.#path)) return value;
+    this.#usedRuns++;
+    for (const { offset, key: name } of run.duplicates) this.#reportDuplicate(offset, name);
+    return run.node;
+  }
+
+  #readBulk({ start }: MappingEvent): YamlNode {
+    const bulk = new BulkBuilder(this.#at(start));
     const merges: { readonly from: YamlNode; readonly offset: number }[] = [];
     while (this.#events[this.#index]?.type !== EVENT_ID.POP) {
       const key = this.#readKey();
@@ -216,13 +252,13 @@ class Composer {
   /** The alias is not named: it may be a password that begins with `*` and lacks its quotes. */
   #readAlias(start: number, end: number): YamlNode {
     const node = this.#anchors.get(this.#text.slice(start, end));
-    const offset = start - 1;
+    const offset = this.#at(start - 1);
     this.#lastEnd = end;
     if (node === "open") this.#report(offset, "an alias within the very thing it stands for");
     else if (node === undefined)
       this.#report(offset, 'no anchor of this name before it (text that begins with "*" needs quotes)');
     else return node;
-    return { kind: "scalar", text: "", offset, endOffset: end, isPlain: true };
+    return { kind: "scalar", text: "", offset, endOffset: this.#at(end), isPlain: true };
   }
 
   #openAnchor(event: Anchored): string | undefined {
@@ -246,7 +282,10 @@ class Composer {
   /** The tag is not named, for the same reason as an alias. */
   #checkTag(event: Anchored): void {
     if (event.tagStart < 0 || HARMLESS_TAGS.has(this.#text.slice(event.tagStart, event.tagEnd))) return;
-    this.#report(event.tagStart, 'this YAML tag has no meaning here (text that begins with "!" needs quotes)');
+    this.#report(
+      this.#at(event.tagStart),
+      'this YAML tag has no meaning here (text that begins with "!" needs quotes)',
+    );
   }
 
   #reportDuplicate(offset: number, key: string): void {

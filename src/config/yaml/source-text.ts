@@ -11,10 +11,10 @@ export interface Position {
   readonly line: number;
   /** From 1, in characters. */
   readonly column: number;
-  /** The line without its end. */
-  readonly sourceLine: string;
-  /** Offset of the line's first character. */
+  /** Offsets of the line's first character and of its end; `at` is between them. */
   readonly lineStart: number;
+  readonly lineEnd: number;
+  readonly at: number;
 }
 
 export type DecodeResult =
@@ -45,21 +45,28 @@ export function createLocator(text: string): (offset: number) => Position {
   let known: Uint32Array | undefined;
   return (offset) => {
     known ??= findLineStarts(text);
-    const at = Math.min(Math.max(offset, 0), text.length);
+    const wanted = Math.min(Math.max(offset, 0), text.length);
     let low = 0;
     let high = known.length - 1;
     while (low < high) {
       const middle = (low + high + 1) >> 1;
-      if ((known[middle] ?? 0) <= at) low = middle;
+      if ((known[middle] ?? 0) <= wanted) low = middle;
       else high = middle - 1;
     }
     const lineStart = known[low] ?? 0;
-    const lineEnd = low + 1 < known.length ? (known[low + 1] ?? 0) : text.length;
-    const sourceLine = text.slice(lineStart, lineEnd).replace(/[\r\n]+$/, "");
-    const column = [...text.slice(lineStart, Math.min(at, lineStart + sourceLine.length))].length + 1;
-    return { line: low + 1, column, sourceLine, lineStart };
+    let lineEnd = low + 1 < known.length ? (known[low + 1] ?? 0) : text.length;
+    while (lineEnd > lineStart && isLineEnd(text.charCodeAt(lineEnd - 1))) lineEnd--;
+    const at = Math.min(wanted, lineEnd);
+    return { line: low + 1, column: countCharacters(text.slice(lineStart, at)) + 1, lineStart, lineEnd, at };
   };
 }
+
+const isLineEnd = (code: number): boolean => code === 0x0a || code === 0x0d;
+
+/** Past this many UTF-16 units a column is counted in these: a line may hold a million users. */
+const MAX_COUNTED = 10_000;
+
+export const countCharacters = (text: string): number => (text.length > MAX_COUNTED ? text.length : [...text].length);
 
 function findLineStarts(text: string): Uint32Array {
   const starts = [0];
