@@ -30,6 +30,8 @@ export interface DaemonLog extends Log {
   reopen(): void;
   /** Gives a log file to the user the daemon becomes. */
   giveTo(uid: number, gid: number): void;
+  /** Whether lines are seen on stderr: also while not configured, once it is closed. */
+  readonly isOnStderr: boolean;
   /** Writes what waits, but no longer than `limitMs`; a log never configured says it on stderr. */
   close(limitMs: number): Promise<void>;
   /** Writes what it can in this turn: for the `exit` event. */
@@ -124,6 +126,9 @@ export function createDaemonLog(options: DaemonLogOptions): DaemonLog {
     write,
     configure,
     reopen: () => current?.file?.reopen(),
+    get isOnStderr() {
+      return (current?.settings ?? FALLBACK).to.kind === "stderr";
+    },
     giveTo: (uid, gid) => current?.file?.giveTo(uid, gid),
     async close(limitMs) {
       if (current === undefined) configure(FALLBACK);

@@ -36,6 +36,7 @@ export function openStaticTable(name: string, { packed }: StaticTableOptions): T
   const table = openPacked(packed);
   return {
     name,
+    entryCount: table.keyCount,
     lookup(key): Answer {
       const value = table.find(key);
       return value === undefined ? ABSENT : { kind: "found", value };

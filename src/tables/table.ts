@@ -11,6 +11,8 @@ export const ABSENT: Answer = { kind: "absent" };
 
 export interface Table {
   readonly name: string;
+  /** How many keys it has, where that is known: for messages only. */
+  readonly entryCount?: number;
   /** Memory and embedded databases answer in the same turn, so that a pipelined burst stays one write. Never throws or rejects. */
   lookup(key: string): Answer | Promise<Answer>;
 }

@@ -1,0 +1,100 @@
+import { constants as osConstants, hostname } from "node:os";
+import { resolve } from "node:path";
+import { countFaults, formatFault } from "../config/format-fault.ts";
+import { systemClock } from "../core/clock.ts";
+import { onReloadSignal } from "../core/early-signals.ts";
+import { EXIT } from "../core/exit-codes.ts";
+import type { LogLevel } from "../core/log.ts";
+import { createDaemon } from "../daemon.ts";
+import { createDaemonLog } from "../observe/daemon-log.ts";
+import { errorText } from "../observe/render.ts";
+import { findBackgroundParent, runInBackground } from "../process/daemonize.ts";
+import { oneAtATime } from "../process/one-at-a-time.ts";
+import { connectServiceManager } from "../process/service-manager.ts";
+import { readVersion } from "./version.ts";
+
+export interface ServeOptions {
+  readonly program: "mailshunt" | "lmtp-proxy";
+  readonly configPath: string;
+  readonly isBackground: boolean;
+}
+
+/** How long the log may take for its last lines, in ms. */
+const LOG_CLOSE_MS = 2_000;
+
+/**
+ * Runs the daemon.
+ * @returns its exit code: 0 after SIGTERM or SIGINT, 78 for a faulty configuration, 71 where the system refuses
+ * something, 70 for a bug. A second signal ends the process at once with 128 and the signal's number, as shells count.
+ */
+export async function serve({ program, configPath, isBackground }: ServeOptions): Promise<number> {
+  const parent = findBackgroundParent(process.env);
+  if (isBackground && parent === undefined) return runInBackground();
+  const path = resolve(configPath);
+  if (isBackground) process.chdir("/"); // so that no file system is kept from being unmounted
+
+  const log = createDaemonLog({
+    program,
+    host: hostname().split(".", 1)[0] ?? "",
+    pid: process.pid,
+    clock: systemClock,
+    environment: process.env,
+  });
+  const say = (level: LogLevel, text: string): void => log.write({ kind: "message", level, part: "daemon", text });
+  const daemon = createDaemon({
+    configPath: path,
+    format: program === "lmtp-proxy" ? "lmtp-proxy" : undefined,
+    isBackground,
+    version: readVersion(),
+    log,
+    clock: systemClock,
+    serviceManager: connectServiceManager(process.env, (reason) => say("warning", reason)),
+  });
+
+  const end = async (exitCode: number): Promise<never> => {
+    await log.close(LOG_CLOSE_MS);
+    process.exit(exitCode);
+  };
+  process.on("exit", () => {
+    daemon.abandon();
+    log.flushNow();
+  });
+  // Rejections that nobody handles come here too.
+  process.once("uncaughtException", (error) => {
+    process.on("uncaughtException", () => {});
+    daemon.abandon();
+    say("error", `a bug, ending: ${errorText(error)}`);
+    void end(EXIT.software);
+  });
+
+  const stopped = Promise.withResolvers<number>();
+  let isStarted = false;
+  let isStopping = false;
+  const onStopSignal = (signal: "SIGTERM" | "SIGINT"): void => {
+    if (isStopping) {
+      say("warning", `second signal, ${signal}: ending at once`);
+      void end(128 + osConstants.signals[signal]);
+    } else if (isStarted) void daemon.stop(signal).then(() => stopped.resolve(EXIT.ok), stopped.reject);
+    else void end(EXIT.ok);
+    isStopping = true;
+  };
+  process.on("SIGTERM", onStopSignal);
+  process.on("SIGINT", onStopSignal);
+
+  const started = await daemon.start();
+  if (started.kind === "faulty") {
+    process.stderr.write(started.faults.map(formatFault).join("") + countFaults(path, started.faults));
+    return end(EXIT.config);
+  }
+  if (started.kind === "refused") {
+    for (const reason of started.reasons) {
+      say("error", reason);
+      if (!log.isOnStderr) process.stderr.write(`${program}: ${reason}\n`);
+    }
+    return end(started.exitCode);
+  }
+  isStarted = true;
+  parent?.ready();
+  onReloadSignal(oneAtATime(daemon.reload));
+  return end(await stopped.promise);
+}
