@@ -2,7 +2,9 @@
 export const EXIT = {
   ok: 0,
   usage: 64,
+  noInput: 66,
   noUser: 67,
+  unavailable: 69,
   software: 70,
   osError: 71,
   tempFail: 75,

@@ -24,6 +24,8 @@ export interface StoreServer {
   readonly address: Endpoint;
   /** Takes no more clients and lets messages under way finish; after `graceMs` the rest is cut off. */
   shutdown(graceMs: number): Promise<void>;
+  /** Ends all at once: what has no final dot is not delivered. */
+  destroy(): void;
 }
 
 /**
@@ -51,6 +53,10 @@ export async function startStoreServer(options: StoreServerOptions, clock: Clock
       const timer = clock.after(graceMs, () => server.destroy());
       await server.shutdown();
       timer.cancel();
+    },
+    destroy() {
+      listener.close();
+      server.destroy();
     },
   };
 }

@@ -22,7 +22,7 @@ export class Spool {
   #bytes = 0;
   #file: FileHandle | undefined;
   #writing: Promise<void> | undefined;
-  #failure: unknown;
+  #failure: Error | undefined;
   #isDiscarded = false;
 
   /** @param path of the file, should one be needed */
@@ -83,7 +83,7 @@ export class Spool {
         if (wasCongested && !this.isCongested) this.#onDrain();
       }
     } catch (error) {
-      this.#failure = error;
+      this.#failure = error instanceof Error ? error : new Error(String(error));
       this.#waiting = [];
       const wasCongested = this.isCongested;
       this.#waitingBytes = 0;
