@@ -46,6 +46,8 @@ export interface ConfigFault {
   readonly sourceLine: string;
   /** Where in `sourceLine` the fault is, from 1: `column`, unless the line's beginning was left out. */
   readonly caretColumn: number;
+  /** For how many faults this one stands: 1, but for the last, `and 17 more`. */
+  readonly count: number;
 }
 
 export type LoadResult =

@@ -25,6 +25,8 @@ export class FaultCollector {
   }
 
   error(offset: number, message: string): void {
+    // What several aliases share is read several times.
+    if (this.#errors.some((noted) => noted.offset === offset && noted.message === message)) return;
     this.#errorCount++;
     if (this.#errors.length < MAX_FAULTS) this.#errors.push({ severity: "error", offset, message });
   }
@@ -41,12 +43,20 @@ export class FaultCollector {
     const faults = byOffset.map(({ severity, offset, message }): ConfigFault => {
       const position = locate(offset);
       const { line, column } = position;
-      return { severity, path: source.path, line, column, message, ...showLine(source.text, position, secrets) };
+      return {
+        severity,
+        path: source.path,
+        line,
+        column,
+        message,
+        ...showLine(source.text, position, secrets),
+        count: 1,
+      };
     });
     const { line, column } = faults.at(-1) ?? { line: 1, column: 1 };
     const more = (severity: Noted["severity"], count: number): void => {
       if (count > 0)
-        faults.push({ severity, path: source.path, line, column, message: `and ${count} more`, ...NO_LINE });
+        faults.push({ severity, path: source.path, line, column, message: `and ${count} more`, ...NO_LINE, count });
     };
     more("error", this.#errorCount - this.#errors.length);
     more("warning", this.#warningCount - this.#warnings.length);
@@ -62,6 +72,7 @@ export const wholeFileFault = (path: string, message: string, line = 1): ConfigF
   column: 1,
   message,
   ...NO_LINE,
+  count: 1,
 });
 
 const NO_LINE = { sourceLine: "", caretColumn: 1 } as const;

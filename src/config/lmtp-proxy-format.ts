@@ -3,6 +3,7 @@ import { formatEndpoint, parseEndpoint } from "../core/endpoint.ts";
 import type { Endpoint } from "../core/endpoint.ts";
 import { describeUnknownKey } from "../core/option-schema.ts";
 import { parsePermissions } from "../core/option-values.ts";
+import { parseDelimiter } from "../routing/options.ts";
 import { PackedTableBuilder } from "../tables/packed-table-builder.ts";
 import type { FaultCollector } from "./faults.ts";
 import { checkBackendName } from "./schema.ts";
@@ -62,9 +63,7 @@ export function translateLmtpProxy(root: YamlNode, faults: FaultCollector): RawC
 function warnOfUnknownKeys(node: YamlNode | undefined, known: readonly string[], faults: FaultCollector): void {
   const given = entriesOf(node);
   for (const [key, { keyOffset }] of given) {
-    if (known.includes(key)) continue;
-    const unused = known.filter((name) => !given.has(name));
-    faults.warn(keyOffset, `${describeUnknownKey(key, unused)} (ignored)`);
+    if (!known.includes(key)) faults.warn(keyOffset, `${describeUnknownKey(key, known, given)} (ignored)`);
   }
 }
 
@@ -200,7 +199,7 @@ function readBackendEndpoint(node: YamlNode, keyOffset: number, faults: FaultCol
     faults.error(keyOffset, missing);
     return undefined;
   }
-  if (!hostText || !portText) return undefined;
+  if (hostText === undefined || hostText === "" || portText === undefined || portText === "") return undefined;
   return checkEndpoint(joinHostPort(hostText, portText), offsetOfValue(/^\d+$/.test(portText) ? host : port), faults);
 }
 
@@ -241,7 +240,7 @@ function translateRouting(
 ): ReadonlyMap<string, unknown> {
   const routing = new Map<string, unknown>([
     ["key", readIgnoreDomain(config, faults) ? "localpart" : "address"],
-    ["recipient_delimiter", readText(config, "localPartSuffix", faults) ?? "+"],
+    ["recipient_delimiter", readDelimiter(config, faults)],
     ["tables", ["users"]],
   ]);
   const entry = optionOf(config, "fallback_backend");
@@ -252,6 +251,16 @@ function translateRouting(
     routing.set("fallback", fallback === REJECT ? "hold" : fallback);
   }
   return routing;
+}
+
+/** A key that a fork of that tool knows. */
+function readDelimiter(config: YamlNode | undefined, faults: FaultCollector): string {
+  const entry = optionOf(config, "localPartSuffix");
+  if (entry === undefined) return "+";
+  const parsed = parseDelimiter(entry.value.kind === "scalar" ? entry.value.text : "a");
+  if (parsed.kind === "ok") return parsed.value;
+  faults.error(offsetOfValue(entry), parsed.reason);
+  return "";
 }
 
 /** The words that its YAML 1.1 loader reads as a truth value, in lower case. Quoted, they were text, and text is true. */

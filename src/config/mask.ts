@@ -8,7 +8,7 @@ export interface SecretRange {
 }
 
 /** Also keys that were meant to be `password`: the line that reports the misspelling must not show it. */
-const isSecretKey = (key: string): boolean =>
+export const isSecretKey = (key: string): boolean =>
   /pass|secret|pwd/i.test(key) || countEdits(key.toLowerCase(), "password", 3) < 3;
 
 export function findSecrets(root: YamlNode): SecretRange[] {
@@ -60,7 +60,7 @@ const mask = (secret: string): string => secret.replaceAll(/\S/g, "*");
 
 const SECRET_KEY = String.raw`(?:pass|pwd|secret)\w*["']?\s*:\s*(?!\s*\{\s*["']?(?:file|env)["']?\s*:)`;
 const VALUE_TO_LINE_END = new RegExp(`(?<=${SECRET_KEY})\\S.*$`, "i");
-const VALUE_IN_BRACES = new RegExp(`(?<=${SECRET_KEY})(?:"(?:[^"\\\\]|\\\\.)*"|'(?:[^']|'')*'|[^,}]*)`, "gi");
+const VALUE_IN_BRACES = new RegExp(`(?<=${SECRET_KEY})(?=\\S)(?:"(?:[^"\\\\]|\\\\.)*"|'(?:[^']|'')*'|[^,}]*)`, "gi");
 const IN_BRACES = /[{,]\s*["']?\w*(?:pass|pwd|secret)/i;
 
 /** By the look of the line, for files that are no YAML, of which there is no tree. Rather hides too much. */

@@ -5,9 +5,11 @@ import { secret } from "../core/secret.ts";
 import { parseDuration } from "../core/units.ts";
 import type { FaultCollector } from "./faults.ts";
 import type { RawConfig } from "./lmtp-proxy-format.ts";
+import { isSecretKey } from "./mask.ts";
 import { configSchema } from "./schema.ts";
 import type { ConfigSection } from "./schema.ts";
 import { readSecret } from "./secrets.ts";
+import { isEmptyNode } from "./yaml/node.ts";
 import type { YamlNode } from "./yaml/node.ts";
 import { entriesOf, entryOf, judgeValues, locateIssue, offsetOfValue, textOf, toRaw, valueOf } from "./yaml/tree.ts";
 
@@ -42,8 +44,7 @@ function checkListeners(root: YamlNode, faults: FaultCollector): void {
   const entry = entryOf(root, "listeners");
   if (entry === undefined) return;
   const items = entry.value.kind === "sequence" ? entry.value.items : [];
-  if (items.length === 0 && textOf(entry.value) === undefined)
-    faults.error(entry.keyOffset, "there must be a listener at least");
+  if (isNothing(entry.value)) faults.error(entry.keyOffset, "there must be a listener at least");
   const seen = new Set<string>();
   for (const item of items) {
     const address = entryOf(item, "address");
@@ -60,6 +61,12 @@ function checkListeners(root: YamlNode, faults: FaultCollector): void {
   }
 }
 
+/** Nothing behind the key, `[]` or `{}`. */
+const isNothing = (node: YamlNode): boolean =>
+  isEmptyNode(node) ||
+  (node.kind === "sequence" && node.items.length === 0) ||
+  (node.kind === "mapping" && node.entries.size === 0);
+
 /** What Postfix allows by default for the reply to the final dot and to DATA, in ms, with its parameters' names. */
 const CLIENT_FINAL_TIMEOUT = {
   ms: 600_000,
@@ -71,15 +78,16 @@ const CLIENT_DATA_TIMEOUT = { ms: 120_000, text: "120s (lmtp_data_init_timeout)"
 function checkBackends(root: YamlNode, faults: FaultCollector): Map<string, string> {
   const passwords = new Map<string, string>();
   const entry = entryOf(root, "backends");
-  if (entry !== undefined && textOf(entry.value) === undefined && entriesOf(entry.value).size === 0)
-    faults.error(entry.keyOffset, "there must be a backend at least");
+  if (entry !== undefined && isNothing(entry.value)) faults.error(entry.keyOffset, "there must be a backend at least");
   for (const [name, { value: backend }] of entriesOf(entry?.value)) {
     checkClientTimeout(entryOf(backend, "final_timeout"), CLIENT_FINAL_TIMEOUT, faults);
     const user = entryOf(backend, "user");
     const password = entryOf(backend, "password");
     if (user === undefined && password !== undefined) faults.error(password.keyOffset, `"password" needs a "user"`);
     if (password === undefined) {
-      if (user !== undefined) faults.error(user.keyOffset, `"user" needs a "password"`);
+      // A misspelt password is reported already.
+      if (user !== undefined && ![...entriesOf(backend).keys()].some(isSecretKey))
+        faults.error(user.keyOffset, `"user" needs a "password"`);
       continue;
     }
     const source = v.safeParse(secret(), toRaw(password.value));
@@ -144,6 +152,7 @@ function checkRouting(root: YamlNode, faults: FaultCollector): void {
     if (asked.has(name)) faults.warn(item.offset, `table "${name}" is asked a second time`);
     asked.add(name);
   }
+  if (list !== undefined && list.kind !== "sequence") return;
   for (const [name, { keyOffset }] of tables)
     if (!asked.has(name)) faults.warn(keyOffset, `table "${name}" is never asked: routing.tables does not name it`);
   if (asked.size === 0 && fallback === undefined)

@@ -97,7 +97,7 @@ export function section<const Entries extends SectionEntries>(entries: Entries):
       for (const key of input.keys()) {
         if (!Object.hasOwn(entries, key))
           addIssue({
-            message: describeUnknownKey(key, unusedKeys(entries, input)),
+            message: describeUnknownKey(key, Object.keys(entries), input),
             path: [pathItem(input, key, "key")],
           });
       }
@@ -193,16 +193,14 @@ function asMapping(raw: unknown): ReadonlyMap<string, unknown> | undefined {
   return raw instanceof Map ? raw : undefined;
 }
 
-/** `{ password:secret }` is one key in YAML, and must not be shown. */
-export function describeUnknownKey(key: string, unused: readonly string[]): string {
+/** Rather suggests a key that is not written already. `{ password:secret }` is one key in YAML, and must not be shown. */
+export function describeUnknownKey(key: string, known: readonly string[], given: ReadonlyMap<string, unknown>): string {
   const colon = key.indexOf(":");
   if (colon > 0) return `unknown key "${key.slice(0, colon)}:…" (YAML wants a blank after the colon)`;
-  return `unknown key "${key}"${didYouMean(key, unused)}`;
+  const unused = known.filter((name) => !given.has(name));
+  const hint = didYouMean(key, unused);
+  return `unknown key "${key}"${hint === "" ? didYouMean(key, known) : hint}`;
 }
-
-/** Suggests only keys that are not written already. */
-const unusedKeys = (entries: SectionEntries, input: ReadonlyMap<string, unknown>): string[] =>
-  Object.keys(entries).filter((key) => !input.has(key));
 
 const listKeys = (entries: SectionEntries): string => Object.keys(entries).join(", ");
 

@@ -48,7 +48,7 @@ function parseQuantity(
   likelyUnit: string,
   examples: string,
 ): Parsed<number> {
-  const match = /^(\d{1,15})\s*([A-Za-z]*)$/.exec(text);
+  const match = /^(\d{1,16})\s*([A-Za-z]*)$/.exec(text);
   if (match === null) return bad(`expected a ${what} such as ${examples}, got "${text}"`);
   const [, digits = "", unit = ""] = match;
   const others = [...units.keys()].filter((name) => name !== likelyUnit).join(", ");

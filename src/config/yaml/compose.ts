@@ -31,8 +31,8 @@ export type IsBulk = (path: readonly string[]) => boolean;
 const MAX_DEPTH = 32;
 /** Entries copied by `<<` in one file, at most: `<<` of `<<` multiplies. */
 const MAX_MERGED_ENTRIES = 1_000_000;
-/** Faults of one kind kept, at most: who made a thousand mistakes made the same one a thousand times. */
-const MAX_KEPT = 1000;
+/** Faults of one kind kept, at most. */
+const MAX_KEPT = 100_000;
 
 /** The tags that change nothing, because every scalar is kept as its text anyway. */
 const HARMLESS_TAGS: ReadonlySet<string> = new Set(["!", "!!str", "!!int", "!!float", "!!bool", "!!map", "!!seq"]);
@@ -62,12 +62,17 @@ function composeLifted(lifted: LiftedText, isBulk: IsBulk): Composed | undefined
   return new Composer(lifted, events, isBulk).compose();
 }
 
+/** The parser's words for what an administrator sees otherwise. */
+const CLEARER: ReadonlyMap<string, string> = new Map([
+  ["deficient indentation", "this line is not indented enough, or a bracket or quote above it is not closed"],
+]);
+
 function describeSyntaxError(text: string, error: YAMLException): ComposeFault {
   const offset = error.mark?.position ?? 0;
   const isTab = /^[^\S\r\n]*\t/.test(text.slice(text.lastIndexOf("\n", Math.max(offset - 1, 0)) + 1, offset + 1));
   if (error.reason.startsWith("null byte")) return { offset, message: "a NUL byte: this is not a text file" };
   if (isTab) return { offset, message: `YAML takes no tabs for indentation (${error.reason})` };
-  return { offset, message: `not valid YAML: ${error.reason}` };
+  return { offset, message: `not valid YAML: ${CLEARER.get(error.reason) ?? error.reason}` };
 }
 
 class Composer {
@@ -79,10 +84,12 @@ class Composer {
   readonly #faults: ComposeFault[] = [];
   readonly #duplicates: DuplicateKey[] = [];
   readonly #path: string[] = [];
+  /** What stands for them, so that nobody reports them again. */
+  readonly #badAliases = new Set<YamlNode>();
   #index = 0;
   #usedRuns = 0;
   #mergedEntries = 0;
-  /** End of the last thing read: where an empty scalar stands. */
+  /** End of the last thing read, in the whole text: where an empty scalar stands. */
   #lastEnd = 0;
 
   constructor(lifted: LiftedText, events: readonly Event[], isBulk: IsBulk) {
@@ -127,18 +134,20 @@ class Composer {
       case EVENT_ID.SEQUENCE: {
         const anchor = this.#openAnchor(event);
         const items: YamlNode[] = [];
-        this.#lastEnd = event.start;
+        this.#lastEnd = this.#at(event.start);
         while (this.#events[this.#index]?.type !== EVENT_ID.POP) items.push(this.#readNode());
         this.#index++;
         return this.#closeAnchor(anchor, { kind: "sequence", offset: this.#at(event.start), items });
       }
       case EVENT_ID.MAPPING: {
         const anchor = this.#openAnchor(event);
-        this.#lastEnd = event.start;
+        this.#lastEnd = this.#at(event.start);
         const node = this.#isBulk(this.#path) ? this.#readBulk(event) : this.#readMapping(event);
         return this.#closeAnchor(anchor, node);
       }
-      default:
+      case EVENT_ID.DOCUMENT:
+      case EVENT_ID.POP:
+      case undefined:
         throw new Error(`event ${event?.type ?? "none"} where a node begins`);
     }
   }
@@ -147,10 +156,10 @@ class Composer {
     this.#checkTag(event);
     const isPlain = event.style === SCALAR_STYLE.PLAIN;
     if (event.valueStart < 0) {
-      const offset = this.#at(this.#lastEnd);
+      const offset = this.#lastEnd;
       return { kind: "scalar", text: "", offset, endOffset: offset, isPlain };
     }
-    this.#lastEnd = event.valueEnd;
+    this.#lastEnd = this.#at(event.valueEnd);
     const isQuoted = event.style === SCALAR_STYLE.SINGLE_QUOTED || event.style === SCALAR_STYLE.DOUBLE_QUOTED;
     return {
       kind: "scalar",
@@ -190,6 +199,7 @@ class Composer {
     const run = key?.type === EVENT_ID.SCALAR ? this.#lifted.runs.get(key.valueStart) : undefined;
     if (run === undefined || !isInBlock || !isEmptyNode(value) || !this.#isBulk(this.#path)) return value;
     this.#usedRuns++;
+    this.#lastEnd = run.lastEnd;
     for (const { offset, key: name } of run.duplicates) this.#reportDuplicate(offset, name);
     return run.node;
   }
@@ -237,7 +247,8 @@ class Composer {
       if (!this.#mayMerge(table.keyCount, offset)) return;
       for (let entry = 0; entry < table.keyCount; entry++)
         add(table.keyAt(entry), makeEntry(table.valueAt(entry), valueOffsets.at(entry)));
-    } else this.#report(offset, '"<<" takes a mapping or a list of mappings, such as *name');
+    } else if (!this.#badAliases.has(from))
+      this.#report(offset, '"<<" takes a mapping or a list of mappings, such as *name');
   }
 
   #mayMerge(count: number, offset: number): boolean {
@@ -253,12 +264,14 @@ class Composer {
   #readAlias(start: number, end: number): YamlNode {
     const node = this.#anchors.get(this.#text.slice(start, end));
     const offset = this.#at(start - 1);
-    this.#lastEnd = end;
+    this.#lastEnd = this.#at(end);
     if (node === "open") this.#report(offset, "an alias within the very thing it stands for");
     else if (node === undefined)
       this.#report(offset, 'no anchor of this name before it (text that begins with "*" needs quotes)');
     else return node;
-    return { kind: "scalar", text: "", offset, endOffset: this.#at(end), isPlain: true };
+    const nothing: ScalarNode = { kind: "scalar", text: "", offset, endOffset: this.#at(end), isPlain: true };
+    this.#badAliases.add(nothing);
+    return nothing;
   }
 
   #openAnchor(event: Anchored): string | undefined {

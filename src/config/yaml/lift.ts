@@ -7,7 +7,8 @@ import type { BulkNode } from "./node.ts";
  * unless the parser finds the run's key where a block mapping has an empty value: see `Composer`.
  */
 export interface Lifted {
-  /** Offset of the key above the run, the same in both texts. */
+  /** End of the last value, in the whole text, without its quote. */
+  readonly lastEnd: number;
   readonly node: BulkNode;
   readonly duplicates: readonly { readonly offset: number; readonly key: string }[];
 }
@@ -22,6 +23,9 @@ export interface LiftedText {
 
 /** Shorter runs stay where they are. */
 const MIN_LINES = 1000;
+
+/** Duplicate keys kept of one run, at most. */
+const MAX_DUPLICATES = 100_000;
 
 const HEADER = /^( *)(?:users|entries):[ ]*(?:#[^\r\n]*)?\r?\n/gm;
 const IGNORED_LINE = /[ ]*(?:#[^\r\n]*)?(?:\r?\n|$)/y;
@@ -42,7 +46,7 @@ export function liftTables(text: string, minLines = MIN_LINES): LiftedText {
     const run = readRun(text, start, header[1]?.length ?? 0);
     HEADER.lastIndex = run.end;
     if (run.lineCount < minLines) continue;
-    runs.set(keyOffset - cutLength, { node: run.node, duplicates: run.duplicates });
+    runs.set(keyOffset - cutLength, run);
     kept.push(text.slice(keptTo, start));
     keptTo = run.end;
     cuts.push({ at: start - cutLength, length: run.end - start });
@@ -68,9 +72,11 @@ function readRun(text: string, start: number, headerIndent: number): Run {
   let indent = "";
   let lineCount = 0;
   let at = start;
+  let lastEnd = start;
   const stop = (isWhole: boolean): Run => ({
     node: (bulk ?? new BulkBuilder(start)).finish(),
     duplicates,
+    lastEnd,
     end: isWhole ? at : start,
     lineCount: isWhole ? lineCount : 0,
   });
@@ -91,8 +97,11 @@ function readRun(text: string, start: number, headerIndent: number): Run {
     if (lineIndent !== indent) return stop(false);
     const keyOffset = at + lineIndent.length;
     const name = unquote(key);
-    const isNew = bulk.set(name, unquote(value), keyOffset + key.length + separator.length);
-    if (!isNew && duplicates.length < 1000) duplicates.push({ offset: keyOffset, key: name });
+    const valueOffset = keyOffset + key.length + separator.length;
+    const target = unquote(value);
+    lastEnd = valueOffset + value.length - (target === value ? 0 : 1);
+    const isNew = bulk.set(name, target, valueOffset);
+    if (!isNew && duplicates.length < MAX_DUPLICATES) duplicates.push({ offset: keyOffset, key: name });
     lineCount++;
     at = ENTRY_LINE.lastIndex;
   }
