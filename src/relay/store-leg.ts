@@ -308,6 +308,7 @@ export class StoreLeg implements SessionUser {
   /** No session will answer any more: `reply` is the last word for all who wait. */
   #fail(reply: Reply): void {
     const isUncertain = this.#phase === "dot";
+    const wasTakingBody = this.#phase === "body";
     this.#refusal = reply;
     this.#phase = "over";
     this.#session = undefined;
@@ -315,6 +316,8 @@ export class StoreLeg implements SessionUser {
       if (recipient.state.phase === "asking") this.#events.onAnswered(recipient, reply);
       else if (recipient.state.phase === "accepted") this.#events.onFinal(recipient, reply, isUncertain);
     this.#events.onDataSettled();
+    // It may have been the one that everybody waited for.
+    if (wasTakingBody) this.#events.onDrain();
   }
 
   /** Hands the session back once its replies are in. */
