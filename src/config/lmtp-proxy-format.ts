@@ -6,6 +6,8 @@ import { parsePermissions } from "../core/option-values.ts";
 import { parseDelimiter } from "../routing/options.ts";
 import { PackedTableBuilder } from "../tables/packed-table-builder.ts";
 import type { FaultCollector } from "./faults.ts";
+import { BACKEND_KEYS, CONFIG_KEYS, DEFAULT_PID_FILE, ROOT_KEYS } from "./lmtp-proxy-keys.ts";
+import type { KeyTexts } from "./lmtp-proxy-keys.ts";
 import { checkBackendName } from "./schema.ts";
 import { describeNode, isEmptyNode } from "./yaml/node.ts";
 import type { MappingEntry, YamlNode } from "./yaml/node.ts";
@@ -14,23 +16,9 @@ import { entriesOf, entryOf, judgeValues, offsetOfValue, textOf, valueOf } from 
 /** A file in the own format, as its schema takes it. */
 export type RawConfig = ReadonlyMap<string, unknown>;
 
-const DEFAULT_PID_FILE = "/var/run/lmtp-proxy.pid";
-const KEYS = ["config", "backends", "users"];
-const CONFIG_KEYS = [
-  "socket",
-  "owner",
-  "group",
-  "permissions",
-  "ignoreDomain",
-  "fallback_backend",
-  "pid",
-  "localPartSuffix",
-];
-const BACKEND_KEYS = ["socket", "host", "port", "user", "password"];
-
 /** Says the same in the own format. Every fault is reported where it stands; the result counts only without one. */
 export function translateLmtpProxy(root: YamlNode, faults: FaultCollector): RawConfig {
-  warnOfUnknownKeys(root, KEYS, faults);
+  warnOfUnknownKeys(root, ROOT_KEYS, faults);
   const config = valueOf(root, "config");
   if (config === undefined || isEmptyNode(config))
     faults.error(root.offset, '"config" is missing, with the "socket" to listen on');
@@ -60,8 +48,9 @@ export function translateLmtpProxy(root: YamlNode, faults: FaultCollector): RawC
 }
 
 /** The tool those files were written for ignores keys that it does not know. */
-function warnOfUnknownKeys(node: YamlNode | undefined, known: readonly string[], faults: FaultCollector): void {
+function warnOfUnknownKeys(node: YamlNode | undefined, keys: KeyTexts, faults: FaultCollector): void {
   const given = entriesOf(node);
+  const known = [...keys.keys()];
   for (const [key, { keyOffset }] of given) {
     if (!known.includes(key)) faults.warn(keyOffset, `${describeUnknownKey(key, known, given)} (ignored)`);
   }

@@ -120,9 +120,13 @@ export const configSchema = section({
   }),
   backends: required(named("backend name", backendSchema, checkBackendName), {
     description: "Mailbox stores by name. `hold`, `refuse` and `reject` are no names: they are answers.",
+    example: "old",
+    secondExample: 'new: { lmtp: "10.0.0.2:24" }',
   }),
   tables: withDefault(named("table name", tableSchema, checkName), emptySection, {
     description: "Sources that know in which backend a user lives, by name.",
+    example: "users",
+    isInSample: true,
     ...allDefaults,
   }),
   routing: withDefault(routingSchema, emptySection, {

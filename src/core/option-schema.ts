@@ -11,8 +11,12 @@ export type OptionSchema<Value> = v.GenericSchema<unknown, Value>;
 /** What the reference page and the sample say of an option, beside its type and its default. */
 export interface OptionNotes {
   readonly description: string;
-  /** A value for the sample, in the file's notation, where there is no default to show. */
+  /** A value for the sample, in the file's notation, where there is no default to show; for `named`, a name. */
   readonly example?: string;
+  /** Stands in the sample as its example, though it could be left out. */
+  readonly isInSample?: boolean;
+  /** For `named`: a second entry for the sample, on one line. */
+  readonly secondExample?: string;
   /** How the default reads, where it is not a constant. */
   readonly defaultText?: string;
 }

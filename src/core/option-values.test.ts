@@ -47,7 +47,7 @@ const wrong: readonly [string, OptionSchema<unknown>, unknown, RegExp][] = [
   ["a host name as a network", network(), "example.com", /expected a network/],
   ["a count below", count(1, 5), "0", /from 1 to 5/],
   ["a count that is text", count(1, 5), "many", /whole number from 1 to 5/],
-  ["a list for a scalar", count(1, 5), ["1"], /expected a whole number, got a list/],
+  ["a list for a scalar", count(1, 5), ["1"], /expected a whole number, 1 to 5, got a list/],
   ["an empty scalar", count(1, 5), null, /there is no value/],
   ["a size below", size({ minBytes: 4096, maxBytes: 8192 }), "1KiB", /at least 4KiB/],
   ["a size above", size({ minBytes: 4096, maxBytes: 8192 }), "1MiB", /at most 8KiB/],

@@ -43,11 +43,11 @@ export interface SizeLimits {
 }
 
 export const size = ({ minBytes, maxBytes }: SizeLimits): OptionSchema<number> =>
-  scalar("a size", (given) => checkSize(given, minBytes, maxBytes));
+  scalar(`a size, ${formatSize(minBytes)} to ${formatSize(maxBytes)}`, (given) => checkSize(given, minBytes, maxBytes));
 
 /** A size, or the word `unlimited`, which is undefined. */
 export const sizeOrUnlimited = (minBytes: number): OptionSchema<number | undefined> =>
-  scalar<number | undefined>("a size or `unlimited`", (given) =>
+  scalar<number | undefined>(`a size from ${formatSize(minBytes)} on, or \`unlimited\``, (given) =>
     given === "unlimited" ? ok(undefined) : checkSize(given, minBytes, Number.MAX_SAFE_INTEGER),
   );
 
@@ -60,14 +60,14 @@ function checkSize(given: string, minBytes: number, maxBytes: number): Parsed<nu
 }
 
 export const count = (min: number, max: number): OptionSchema<number> =>
-  scalar("a whole number", (given) => {
+  scalar(`a whole number, ${min} to ${max}`, (given) => {
     if (!/^\d{1,15}$/.test(given)) return bad(`expected a whole number from ${min} to ${max}, got "${given}"`);
     const number = Number(given);
     return number < min || number > max ? bad(`must be from ${min} to ${max}, is ${given}`) : ok(number);
   });
 
 export function choice<const Word extends string>(words: readonly Word[]): OptionSchema<Word> {
-  return scalar(words.map((word) => `\`${word}\``).join(" or "), (given) => {
+  return scalar(words.map((word) => `\`${word}\``).join(words.length > 2 ? ", " : " or "), (given) => {
     const word = words.find((candidate) => candidate === given);
     if (word !== undefined) return ok(word);
     const likely = closestName(given, words);

@@ -48,7 +48,7 @@ export const lmtpSchema = section({
     description: "Recipients in one transaction; the next one is answered 452 4.5.3.",
   }),
   max_line_size: withDefault(size({ minBytes: MIN_LINE_BYTES, maxBytes: MAX_LINE_BYTES }), "64KiB", {
-    description: "Longest command line, CR LF included; from `4KiB` to `1MiB`.",
+    description: "Longest command line, CR LF included.",
   }),
   newlines: withDefault(choice(["normalize", "reject"]), "normalize", {
     description: "What happens to a message with a bare CR or LF: rewritten to CR LF, or refused.",

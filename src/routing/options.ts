@@ -38,10 +38,12 @@ export const routingSchema = section({
     description: "Names of the tables that know the users, asked in order.",
     defaultText: "[]",
     example: "[users]",
+    isInSample: true,
   }),
   fallback: optional(text("a backend's name, `hold` or `refuse`"), {
     description: "Backend of the users in no table, or `hold` (450 4.2.1) or `refuse` (550 5.7.1).",
     example: "old",
+    isInSample: true,
   }),
   unknown: withDefault(choice(["defer", "reject"]), "defer", {
     description:
