@@ -22,6 +22,7 @@ export interface TransactionContext {
 
 const GO_AHEAD = reply(354, undefined, "End data with <CR><LF>.<CR><LF>");
 const NO_RECIPIENTS = reply(503, "5.5.1", "No valid recipients");
+const TAKEN_BACK = reply(451, "4.3.0", "The message was taken back");
 const TOO_MANY = reply(452, "4.5.3", "Too many recipients");
 
 /** `over`: no reply is due and nothing can be delivered by it any more. */
@@ -212,8 +213,10 @@ export class Transaction {
     // One reply speaks for all: a 4xx among them delays those that it need not, which harms nobody.
     const refusal = refusals.find((final) => final.code < 500) ?? refusals[0] ?? NO_RECIPIENTS;
     for (const recipient of accepted) this.#log(recipient, refusal, false);
+    const answer = this.#onDataReply;
+    this.#phase = "envelope";
     this.#end();
-    this.#onDataReply(refusal);
+    answer(refusal);
   }
 
   #sendFinal(recipient: Recipient, final: Reply, isUncertain: boolean): void {
@@ -226,10 +229,14 @@ export class Transaction {
 
   #end(): void {
     if (this.#phase === "over") return;
+    const wasAskingData = this.#phase === "data";
     this.#phase = "over";
     this.#dataTimer?.cancel();
     for (const leg of this.#legs.values()) leg.abort();
     if (this.#isAdmitted) this.#context.world.leave();
+    if (this.#unanswered > 0)
+      for (const recipient of this.#recipients) if (recipient.state.phase === "asking") recipient.answer(TAKEN_BACK);
+    if (wasAskingData) this.#onDataReply(TAKEN_BACK);
   }
 
   #log(recipient: Recipient, final: Reply, isUncertain: boolean): void {

@@ -4,9 +4,10 @@ import { Deadline } from "../core/deadline.ts";
 import type { Log } from "../core/log.ts";
 import { unreachable } from "../core/unreachable.ts";
 import { Connection } from "../net/connection.ts";
+import type { Command } from "../protocols/lmtp/command.ts";
 import { CommandDecoder } from "../protocols/lmtp/command-decoder.ts";
 import { greeting, lhloReply } from "../protocols/lmtp/greeting.ts";
-import { reply, type Reply } from "../protocols/lmtp/reply.ts";
+import { encodeReply, reply, type Reply } from "../protocols/lmtp/reply.ts";
 import {
   INITIAL_STATE,
   onCommand,
@@ -69,6 +70,7 @@ export class LmtpConnection {
   #mail: MailCommand | undefined;
   #message: IncomingMessage | undefined;
   #chunks: ChunkReader | undefined;
+  #held: Command | undefined;
   /** Messages that are complete and wait for final replies. */
   readonly #finishing = new Set<IncomingMessage>();
   #badCommands = 0;
@@ -98,8 +100,13 @@ export class LmtpConnection {
     this.#pump();
   }
 
+  /** Says 421 in place of the replies still owed, and ends: what has no final dot is not delivered. */
   destroy(): void {
-    this.#connection.destroy();
+    this.#input = IGNORED;
+    this.#isEnding = true;
+    this.#dropMessage();
+    this.#connection.writeText(encodeReply(SHUTTING_DOWN));
+    this.#connection.endAtOnce();
   }
 
   #onData(chunk: Buffer): void {
@@ -129,9 +136,13 @@ export class LmtpConnection {
         return false;
       case "commands": {
         if (this.#replies.length >= MAX_PENDING_REPLIES || this.#connection.isCongested) return false;
-        const command = this.#decoder.next();
-        if (command === undefined) return false;
-        const step = onCommand(this.#state, command, this.#parts);
+        const command = this.#held ?? this.#decoder.next();
+        // What ends a message waits until every RCPT before it has its answer.
+        this.#held = command !== undefined && endsMessage(command) && this.#replies.length > 0 ? command : undefined;
+        if (command === undefined || this.#held !== undefined) return false;
+        const { isTrusted, service } = this.#parts;
+        const { maxMessageBytes } = service.limits;
+        const step = onCommand(this.#state, command, { isTrusted, maxMessageBytes });
         this.#state = step.state;
         for (const action of step.actions) this.#perform(action);
         return true;
@@ -216,7 +227,7 @@ export class LmtpConnection {
     this.#input = WAITING;
     const answer = this.#replies.reserve();
     message.startData((given) => {
-      if (this.#message !== message) return;
+      if (this.#message !== message) return answer(given);
       if (given.code !== 354) {
         // MAIL and RCPT are used up with the message: it has had its answer.
         this.#endMessage();
@@ -302,9 +313,9 @@ export class LmtpConnection {
   /** Ends the session once every reply is out. */
   #close(last?: Reply): void {
     if (this.#input.kind === "ignored") return;
-    this.#dropMessage();
-    if (last !== undefined) this.#replies.push(last);
     this.#input = IGNORED;
+    if (last !== undefined) this.#replies.push(last);
+    this.#dropMessage();
     this.#endWhenAnswered();
   }
 
@@ -351,4 +362,8 @@ export class LmtpConnection {
     for (const message of this.#finishing) message.abort();
     this.#parts.onClosed();
   }
+}
+
+function endsMessage({ kind }: Command): boolean {
+  return kind === "rset" || kind === "quit" || kind === "lhlo";
 }

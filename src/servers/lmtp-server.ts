@@ -72,7 +72,7 @@ export class LmtpServer {
     await new Promise<void>((resolve) => (this.#onEmpty = resolve));
   }
 
-  /** Ends all at once: what has no final dot is not delivered. */
+  /** Ends all at once with 421: what has no final dot is not delivered. */
   destroy(): void {
     for (const connection of this.#connections) connection.destroy();
   }

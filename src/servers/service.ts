@@ -5,9 +5,9 @@ import type { MailCommand } from "../protocols/lmtp/server-session.ts";
 
 /** One message on its way in: the proxy's goes on to stores, the store's goes into Maildirs. */
 export interface IncomingMessage {
-  /** @param answer called once, maybe before this returns; a positive reply owes the client a final one */
+  /** @param answer called once, maybe before this returns, at the latest at `abort`; a positive reply owes the client a final one */
   addRecipient(address: string, parameters: Parameters, answer: (reply: Reply) => void): void;
-  /** @param onReply called once, after every recipient is answered, with 354 or a refusal that ends the message */
+  /** @param onReply called once, after every recipient is answered, with 354 or a refusal that ends the message; at the latest at `abort` */
   startData(onReply: (reply: Reply) => void): void;
   /** How many final replies are owed; known once DATA is answered. */
   readonly acceptedCount: number;

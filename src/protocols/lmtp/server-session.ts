@@ -41,6 +41,8 @@ export interface LmtpStep {
 export interface LmtpSessionOptions {
   /** Whether XFORWARD is taken from this client. */
   readonly isTrusted: boolean;
+  /** Largest message that may be announced by SIZE=; undefined: any. */
+  readonly maxMessageBytes: number | undefined;
 }
 
 const NO_ATTRIBUTES: XforwardAttributes = new Map();
@@ -54,6 +56,7 @@ const MAIL_FIRST = reply(503, "5.5.1", "Say MAIL first");
 const NESTED_MAIL = reply(503, "5.5.1", "Sender already given");
 const IN_TRANSACTION = reply(503, "5.5.1", "Not during a transaction");
 const AFTER_BDAT = reply(503, "5.5.1", "Not after BDAT");
+const TOO_BIG = reply(552, "5.3.4", "Message is larger than this server takes");
 const XFORWARD_REFUSED = reply(550, "5.7.0", "XFORWARD is taken from trusted clients only");
 
 /** What one command does to a session. Never fails: what a client does wrong has a reply. */
@@ -79,6 +82,8 @@ export function onCommand(state: LmtpState, command: Command, options: LmtpSessi
     case "mail":
       if (state.phase === "connected") return refuse(state, LHLO_FIRST);
       if (state.phase !== "idle") return refuse(state, NESTED_MAIL);
+      if (Number(command.parameters.get("SIZE") ?? 0) > (options.maxMessageBytes ?? Infinity))
+        return refuse(state, TOO_BIG);
       return {
         state: { phase: "envelope", client: state.client },
         actions: [

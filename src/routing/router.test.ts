@@ -1,0 +1,105 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ABSENT, type Answer } from "../tables/table.ts";
+import { lowercaseDomain, parseAddress, userKeys } from "./address.ts";
+import { createRouter, type RouterQuestion } from "./router.ts";
+
+const addresses = [
+  { path: "User@Example.com", localPart: "User", domain: "Example.com" },
+  { path: "postmaster", localPart: "postmaster", domain: undefined },
+  { path: '"a@b"@c', localPart: "a@b", domain: "c" },
+  { path: '"q\\"x y"@c', localPart: 'q"x y', domain: "c" },
+  { path: '"alone"', localPart: "alone", domain: undefined },
+  { path: "a@[IPv6:::1]", localPart: "a", domain: "[IPv6:::1]" },
+  { path: "us\xc3\xa9r@b\xc3\xbc.example", localPart: "us\u00e9r", domain: "b\u00fc.example" },
+  { path: "use\xcc\x81r@x", localPart: "us\u00e9r", domain: "x" },
+] as const;
+for (const { path, localPart, domain } of addresses)
+  test(`address ${path}`, () => assert.deepEqual(parseAddress(path), { localPart, domain }));
+
+const keys = [
+  { path: "user1@x", key: "localpart", user: "user1", asked: ["user1"] },
+  { path: "User1@X.Example", key: "localpart", user: "user1", asked: ["User1", "user1"] },
+  { path: "User1+Ext@x", key: "localpart", user: "user1", asked: ["User1+Ext", "user1+ext", "User1", "user1"] },
+  { path: "user1+a+b@x", key: "localpart", user: "user1", asked: ["user1+a+b", "user1"] },
+  { path: "+ext@x", key: "localpart", user: "+ext", asked: ["+ext"] },
+  { path: "user1-ext@x", key: "localpart", user: "user1-ext", asked: ["user1-ext"] },
+  { path: "u+e@X.y", key: "address", user: "u@x.y", asked: ["u+e@X.y", "u+e@x.y", "u@X.y", "u@x.y"] },
+  { path: "Postmaster", key: "address", user: "postmaster", asked: ["Postmaster", "postmaster"] },
+  { path: '"user1"@x', key: "localpart", user: "user1", asked: ["user1"] },
+] as const;
+for (const { path, key, user, asked } of keys)
+  test(`keys of ${path} by ${key}`, () =>
+    assert.deepEqual(userKeys(parseAddress(path), { key, recipientDelimiter: "+" }), {
+      userKey: user,
+      tableKeys: asked,
+    }));
+
+test("only the domain is lowered for a store, byte for byte", () => {
+  assert.equal(lowercaseDomain("User@EXAMPLE.Com"), "User@example.com");
+  assert.equal(lowercaseDomain("User"), "User");
+  assert.equal(lowercaseDomain('"A@B"'), '"A@B"');
+  assert.equal(lowercaseDomain('"A@B"@C'), '"A@B"@c');
+  assert.equal(lowercaseDomain("a@B\xc3\x9c.X"), "a@b\xc3\x9c.x");
+});
+
+function routerOf(
+  tables: Record<string, Record<string, string> | (() => Answer | Promise<Answer>)>,
+  fallback?: string,
+) {
+  const opened = Object.entries(tables).map(([name, source]) => {
+    const lookup = (key: string): Answer | Promise<Answer> => {
+      if (typeof source === "function") return source();
+      const value = source[key];
+      return value === undefined ? ABSENT : { kind: "found", value };
+    };
+    return [name, { name, lookup }] as const;
+  });
+  return createRouter({
+    options: {
+      key: "localpart",
+      recipientDelimiter: "+",
+      tables: Object.keys(tables),
+      unknown: "defer",
+      ...(fallback === undefined ? {} : { fallback }),
+    },
+    tables: new Map(opened),
+    hasBackend: (name) => name === "old" || name === "new",
+  });
+}
+
+test("tables are asked in order, each with every key, and the first that has it decides", async () => {
+  const router = routerOf({ first: { u: "old" }, second: { "u+x": "new" } });
+  const asked: RouterQuestion[] = [];
+  const route = await router.route("u+x@d", (question) => asked.push(question));
+  assert.deepEqual(route, {
+    kind: "deliver",
+    backend: "old",
+    userKey: "u",
+    source: { kind: "table", table: "first", key: "u" },
+  });
+  assert.deepEqual(
+    asked.map(({ table, key }) => `${table} ${key}`),
+    ["first u+x", "first u"],
+  );
+});
+
+test("absent everywhere: fallback, else unknown", async () => {
+  assert.equal((await routerOf({ t: {} }, "new").route("u@d")).kind, "deliver");
+  assert.equal((await routerOf({ t: {} }, "hold").route("u@d")).kind, "hold");
+  assert.deepEqual(await routerOf({ t: {} }).route("u@d"), { kind: "unknown", userKey: "u", answer: "defer" });
+});
+
+for (const isAsync of [false, true])
+  test(`a failed table ends the search${isAsync ? ", later too" : ""}`, async () => {
+    const failed: Answer = { kind: "failed", reason: "down" };
+    const router = routerOf({ t: () => (isAsync ? Promise.resolve(failed) : failed), u: { u: "new" } }, "old");
+    assert.equal((await router.route("u@d")).kind, "failed");
+  });
+
+test("memory answers in the same turn, a promise goes on where it left off", async () => {
+  const inTurn = routerOf({ t: { u: "new" } }).route("u@d");
+  assert.ok(!(inTurn instanceof Promise));
+  const later = await routerOf({ t: () => Promise.resolve(ABSENT), u: { u: "new" } }).route("u@d");
+  assert.equal(later.kind === "deliver" && later.backend, "new");
+});
