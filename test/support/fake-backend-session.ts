@@ -5,6 +5,7 @@ import { breakOff } from "./break-off.ts";
 import { byteQueue } from "./byte-queue.ts";
 import { authenticate } from "./fake-backend-auth.ts";
 import { BodyScanner } from "./fake-backend-body.ts";
+import { newTransaction, parsePathLine, type PathLine } from "./fake-backend-transaction.ts";
 import type {
   Behaviour,
   FakeBackendOptions,
@@ -127,17 +128,10 @@ export async function serveFake(socket: Socket, connection: number, shared: Fake
   });
   const violation = (text: string): void => void shared.violations.push(`connection ${connection}: ${text}`);
 
-  const parameters = (line: string, prefix: RegExp): { address: string; list: string[] } => {
-    const rest = line.replace(prefix, "");
-    const path = /^<((?:"(?:[^"\\]|\\.)*"|[^">])*)>(.*)$/.exec(rest);
-    if (path === null) violation(`no path in "${line}"`);
-    const list = (path?.[2] ?? "").split(" ").filter((word) => word !== "");
-    for (const parameter of list) {
-      const keyword = (parameter.split("=")[0] ?? "").toUpperCase();
-      const needs = { BODY: "8BITMIME", RET: "DSN", ENVID: "DSN", NOTIFY: "DSN", ORCPT: "DSN" }[keyword] ?? keyword;
-      if (!announced().has(needs)) violation(`parameter ${parameter} without ${needs} announced`);
-    }
-    return { address: path?.[1] ?? "", list };
+  const parameters = (line: string, prefix: RegExp): PathLine => {
+    const parsed = parsePathLine(line.replace(prefix, ""), announced());
+    for (const fault of parsed.faults) violation(`${fault} in "${line}"`);
+    return parsed;
   };
 
   const readBody = async (transaction: FakeTransaction): Promise<void> => {
@@ -238,18 +232,7 @@ export async function serveFake(socket: Socket, connection: number, shared: Fake
         uses += 1;
         const { address, list } = parameters(line, /^MAIL FROM:/i);
         const taken = authenticated ? "250 2.1.0 OK" : "430 Authentication required";
-        const transaction: FakeTransaction = {
-          connection,
-          sender: address,
-          mailParameters: list,
-          xforward,
-          recipients: [],
-          body: Buffer.alloc(0),
-          bodyBytes: 0,
-          bodySha256: "",
-          finalReplies: [],
-          ended: "open",
-        };
+        const transaction = newTransaction(connection, address, list, xforward);
         xforward = [];
         const replies = await answer("mail", line, current === undefined ? taken : "503 5.5.1 nested MAIL");
         if (replies[0]?.startsWith("2") !== true) return;
@@ -276,18 +259,7 @@ export async function serveFake(socket: Socket, connection: number, shared: Fake
         const good = current?.recipients.some((recipient) => recipient.accepted) === true;
         const replies = await answer("data", line, good ? "354 go on" : "503 5.5.1 no valid recipients");
         if (replies[0]?.startsWith("3") !== true) return;
-        const transaction: FakeTransaction = current ?? {
-          connection,
-          sender: "",
-          mailParameters: [],
-          xforward: [],
-          recipients: [],
-          body: Buffer.alloc(0),
-          bodyBytes: 0,
-          bodySha256: "",
-          finalReplies: [],
-          ended: "open",
-        };
+        const transaction = current ?? newTransaction(connection, "", [], []);
         await readBody(transaction);
         if (transaction.ended === "dot") await finalReplies(transaction);
         return;
@@ -313,6 +285,7 @@ export async function serveFake(socket: Socket, connection: number, shared: Fake
     if (bytes === undefined) break;
     const line = bytes.toString("utf8").replace(/\r?\n$/, "");
     shared.commands.push(line);
+    shared.note("command");
     if (!bytes.toString("latin1").endsWith("\r\n") || /[\r\n\0]/.test(line))
       violation(`command line with a bare CR, LF or a NUL: ${JSON.stringify(line)}`);
     const verb = (line.split(/[ :]/)[0] ?? "").toUpperCase();

@@ -20,7 +20,7 @@ export type Stage =
   | "other";
 
 /** What a test can wait for. `stall`: a behaviour waits for `release`. */
-export type FakeEvent = Stage | "connection" | "accepted" | "body-bytes" | "stall" | "close" | "reset";
+export type FakeEvent = Stage | "connection" | "command" | "accepted" | "body-bytes" | "stall" | "close" | "reset";
 
 /**
  * What happens at a stage.

@@ -165,7 +165,7 @@ test("what no client may do is written down", async () => {
     fake.violations.map((text) => text.replace("connection 1: ", "")),
     [
       'bytes sent after "MAIL FROM:<a> SIZE=3" before its reply',
-      "parameter SIZE=3 without SIZE announced",
+      'parameter SIZE=3 without SIZE announced in "MAIL FROM:<a> SIZE=3"',
       "bare LF in the body",
       "bare CR in the body",
       "final dot without an accepted recipient",
