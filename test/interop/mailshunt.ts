@@ -71,8 +71,8 @@ export async function startMailshunt({ program, config }: MailshuntOptions): Pro
 }
 
 const READY = /\bready\b/;
-const RELOADED = /\breloaded\b/;
-const NOT_RELOADED = /not reloaded/;
+const RELOADED = / is reloaded:/;
+const NOT_RELOADED = / is not reloaded:/;
 
 const DELIVERY_LINE =
   /^.*? (?:mailshunt\/lmtp|lmtp-proxy)\[\d+\]: (?<session>\S+): to=<(?<to>.*?)>, relay=(?<relay>.*?),(?: conn_use=(?<use>\d+),)? delay=.*?, dsn=(?<dsn>[\d.]+), status=(?<status>\w+) \((?<text>.*)\); from=<(?<from>.*?)>(?: ident=(?<ident>\S+))? backend=(?<backend>\S+)/;

@@ -134,7 +134,9 @@ describe("each recipient gets its own store's answer", { skip: await whyNoServer
         (await dovecot.messages(address("sender"))).find((one) => one.includes(message.id)),
       );
       assert.match(bounce.toString(), /^Return-Path: <>\n/);
-      const refused = [...bounce.toString().matchAll(/^Final-Recipient: rfc822; (.*)$/gm)].map(([, who]) => who);
+      const refused = [...bounce.toString().matchAll(/^Final-Recipient: rfc822; (.*)$/gm)].map(([, who]) =>
+        String(who),
+      );
       assert.deepEqual(refused.toSorted(), ["fulldovecot", "ghostcyrus", "ghostdovecot"].map(address));
 
       // Deferred until the reason is gone, then delivered once.

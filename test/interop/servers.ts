@@ -23,20 +23,24 @@ export interface Started {
 
 export function createStarted(): Started {
   const stops: (() => Promise<void>)[] = [];
+  let isOver = false;
   return {
     async add(starting) {
       const server = await starting;
+      // Another server failed to start meanwhile, and the suite is over.
+      if (isOver) await server.stop();
       stops.push(() => server.stop());
       return server;
     },
     async stop() {
+      isOver = true;
       const ended = await Promise.allSettled(
         stops
           .splice(0)
           .toReversed()
           .map((stop) => stop()),
       );
-      const failures = ended.flatMap((end) => (end.status === "rejected" ? [end.reason] : []));
+      const failures = ended.flatMap((end) => (end.status === "rejected" ? [String(end.reason)] : []));
       if (failures.length > 0) throw new AggregateError(failures, "a server did not stop cleanly");
     },
   };

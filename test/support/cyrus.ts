@@ -149,8 +149,11 @@ export async function startCyrus(options: CyrusOptions): Promise<Cyrus> {
 const FILLER = "Subject: fills the mailbox\r\n\r\n";
 const CONF_FOLDERS = ["db", "lock", "log", "msg", "proc", "ptclient", "quota", "socket", "sync", "user"];
 
+/** A setting holds for one service where the service's name in cyrus.conf stands before it: `lmtp_admins` is one. */
 function imapdConfiguration(folder: string, mechanisms: readonly string[]): string {
-  const perPort = mechanisms.map((name, index) => `lmtpmech${index}_sasl_mech_list: ${name}\n`).join("");
+  const perPort = mechanisms.map(
+    (name, index) => `lmtpmech${index}_sasl_mech_list: ${name}\nlmtpmech${index}_admins: ${CYRUS_PROXY.user}\n`,
+  );
   return `configdirectory: ${folder}/conf
 proc_path: ${folder}/conf/proc
 mboxname_lockpath: ${folder}/conf/lock
@@ -170,7 +173,7 @@ sasl_pwcheck_method: auxprop
 sasl_auxprop_plugin: sasldb
 sasl_sasldb_path: ${folder}/conf/sasldb2
 sasl_mech_list: ${ALL_MECHANISMS}
-${perPort}`;
+${perPort.join("")}`;
 }
 
 /** Each program is told its imapd.conf: master does not hand its own -C down. */

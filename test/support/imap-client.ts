@@ -21,8 +21,9 @@ export async function connectImap(port: number): Promise<ImapClient> {
   let pieceBytes = 0;
 
   const readMore = async (): Promise<void> => {
-    const { value, done } = await chunks.next();
-    if (done === true || !Buffer.isBuffer(value)) throw new Error("the IMAP server closed the connection");
+    const next = await chunks.next();
+    const value: unknown = next.value;
+    if (!Buffer.isBuffer(value)) throw new Error("the IMAP server closed the connection");
     pieces.push(value);
     pieceBytes += value.length;
   };

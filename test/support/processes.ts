@@ -25,7 +25,7 @@ export interface DaemonOptions {
 export interface Daemon {
   readonly pid: number;
   /** What it wrote to stdout and stderr so far. */
-  output(): string;
+  readonly output: () => string;
   isRunning(): boolean;
   signal(name: NodeJS.Signals): void;
   /** SIGTERM, and SIGKILL for whatever is left. Resolves when no process of it is alive. */
@@ -47,6 +47,8 @@ export function startDaemon(command: readonly string[], options: DaemonOptions =
   const { pid } = child;
   if (pid === undefined) throw new Error(`cannot start ${command.join(" ")}`);
   tellKeeper("watch", pid);
+  // A test that failed must be able to end; the keeper does the rest.
+  child.unref();
   const read = collectOutput(child);
   const isRunning = (): boolean => child.exitCode === null && child.signalCode === null;
   const end = async (tree: readonly number[]): Promise<void> => {
@@ -104,6 +106,7 @@ function collectOutput(child: ChildProcess): () => string {
   let text = "";
   for (const stream of [child.stdout, child.stderr]) {
     stream?.setEncoding("utf8");
+    if (stream instanceof Socket) stream.unref();
     stream?.on("data", (piece: string) => {
       text += piece;
     });

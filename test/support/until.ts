@@ -31,7 +31,7 @@ export async function until<Found>(
 
 /** What a server has logged so far, and will. */
 export interface ServerLog {
-  text(): string;
+  readonly text: () => string;
   lines(): string[];
   /** The first line that matches, or will; `from` is a length of `text()` to start at. */
   waitFor(pattern: RegExp, options?: Until & { readonly from?: number }): Promise<string>;
