@@ -18,6 +18,10 @@ process.chdir(join(import.meta.dirname, ".."));
 const isSkipFailure = !["", "0", "false"].includes(process.env["CI"] ?? "");
 const totals: Totals = { passed: 0, failed: 0, skipped: 0 };
 
+/** Far above what a file takes on a slow machine; real servers may have to be installed first. */
+const FILE_TIMEOUT_MS = 3 * 60_000;
+const ALONE_TIMEOUT_MS = 15 * 60_000;
+
 /** They bring up real servers and measure times: one after the other, and not beside anything else. */
 const isAlone = (file: string) => /^test\/(daemon|interop)\//.test(file);
 
@@ -33,13 +37,13 @@ function findFiles(patterns: readonly string[]): string[] {
 }
 
 /** Shows results in the order of the files, whichever ends first. */
-async function runFiles(files: readonly string[], atOnce: number): Promise<void> {
+async function runFiles(files: readonly string[], atOnce: number, timeoutMs: number): Promise<void> {
   const waiting = [...files.keys()];
   const results: (Result | undefined)[] = [];
   let shown = 0;
   const lane = async () => {
     for (let index = waiting.shift(); index !== undefined; index = waiting.shift()) {
-      results[index] = await runFile(files[index] ?? "");
+      results[index] = await runFile(files[index] ?? "", timeoutMs);
       for (let next = results[shown]; next !== undefined; next = results[++shown]) show(next);
     }
   };
@@ -66,8 +70,9 @@ else console.log(`only ${files.length} of the test files, without types, lint, f
 await runFiles(
   files.filter((file) => !isAlone(file)),
   availableParallelism(),
+  FILE_TIMEOUT_MS,
 );
-await runFiles(files.filter(isAlone), 1);
+await runFiles(files.filter(isAlone), 1, ALONE_TIMEOUT_MS);
 
 console.log(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
 process.exitCode = totals.failed > 0 ? 1 : 0;

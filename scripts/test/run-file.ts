@@ -6,8 +6,6 @@ import type { Result } from "./result.ts";
 import { EVENTS_FD, type FileEvent } from "./reporter.ts";
 import { endStrays, findStrays, MARK } from "./strays.ts";
 
-/** Far above what the slowest file takes, the installation of packages included. */
-export const FILE_TIMEOUT_MS = 15 * 60_000;
 /** How long what a file started may take to end after it. */
 const STRAY_GRACE_MS = 3_000;
 const STRAY_POLL_MS = 50;
@@ -24,7 +22,7 @@ export function endRunningFiles(): void {
 }
 
 /** Runs one test file in a process, and process group, of its own. Nothing that it does can fail to be seen. */
-export async function runFile(file: string, timeoutMs = FILE_TIMEOUT_MS): Promise<Result> {
+export async function runFile(file: string, timeoutMs: number): Promise<Result> {
   const startedMs = performance.now();
   const mark = `${process.pid}:${file}`;
   const child = spawn(process.execPath, [`--test-reporter=${reporter}`, "--test-reporter-destination=stdout", file], {

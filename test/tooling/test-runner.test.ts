@@ -94,7 +94,7 @@ const cases: Case[] = [
   },
 ];
 
-for (const { name, code, passed = 0, skips = [], failures = [], output, timeoutMs } of cases)
+for (const { name, code, passed = 0, skips = [], failures = [], output, timeoutMs = 60_000 } of cases)
   test(`the runner sees it when ${name}`, async (t) => {
     const file = join(scratchFolder(t), "x.test.mjs");
     writeFileSync(file, head + code);
