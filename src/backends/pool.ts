@@ -21,6 +21,11 @@ interface Waiter {
   readonly timer: Timer;
 }
 
+/** An opening that fails only after so long, in ms, is a store that swallows what it is sent: the next are not let wait for it. */
+const SLOW_FAILURE_MS = 1000;
+/** For how long, in ms, such a store counts as unavailable without being asked again. */
+const FAIL_FAST_MS = 5000;
+
 /** The sessions of one backend: at most `maxConnections`, kept for the next transaction, handed out to one at a time. */
 export class BackendPool {
   readonly options: BackendOptions;
@@ -31,6 +36,7 @@ export class BackendPool {
   #open = 0;
   #capabilities: Capabilities | undefined;
   #isClosing = false;
+  #failFast: { readonly untilMs: number; readonly error: BackendUnavailable } | undefined;
   /** What was last logged of this backend's state, so that an outage is one line and not one a delivery. */
   #trouble: string | undefined;
   #hasNoted = false;
@@ -53,6 +59,11 @@ export class BackendPool {
     const session = mayBeReused ? this.#idle.pop() : undefined;
     if (session !== undefined) {
       this.#lend(session, request, true);
+      return () => undefined;
+    }
+    const { clock } = this.#context;
+    if (this.#failFast !== undefined && clock.nowMs() < this.#failFast.untilMs) {
+      request.onUnavailable(this.#failFast.error);
       return () => undefined;
     }
     // Idle sessions may fill the pool when a fresh one is asked for.
@@ -85,17 +96,22 @@ export class BackendPool {
   }
 
   #dial(request: SessionRequest): () => void {
+    const { clock } = this.#context;
+    const startedMs = clock.nowMs();
     let wanted: SessionRequest | undefined = request;
     this.#open += 1;
     new BackendSession(this.options, this.#context, {
       onReady: (session, note) => {
         this.#capabilities = session.capabilities;
+        this.#failFast = undefined;
         this.#noteReached(note);
         if (wanted === undefined) this.#keepOrLend(session);
         else this.#lend(session, wanted, false);
       },
       onFailed: (error) => {
         this.#noteTrouble(error);
+        const nowMs = clock.nowMs();
+        if (nowMs - startedMs >= SLOW_FAILURE_MS) this.#failFast = { untilMs: nowMs + FAIL_FAST_MS, error };
         wanted?.onUnavailable(error);
         // No other session is there whose end would serve those who wait: they hear what we heard.
         if (this.#open > 1) return;

@@ -229,3 +229,24 @@ test("a backend that is ourselves is found and refused for now", async () => {
   using client = await openClient(proxy.endpoint);
   assert.match((await client.transaction(toAnn)).rcpt[0] ?? "", /^451 4\.4\.6 .*loops/);
 });
+
+test("a store that swallows connections is not waited for by everybody", async () => {
+  const clock = createFakeClock();
+  await using store = await startFakeBackend({
+    script: { greeting: ({ connection }) => (connection === 1 ? { do: "stall" } : undefined) },
+  });
+  await using proxy = await startProxy({ clock, backends: { store: store.endpoint } });
+  using client = await openClient(proxy.endpoint);
+  await client.send("MAIL FROM:<s@x>\r\nRCPT TO:<ann@x>\r\n");
+  await store.waitFor("stall");
+  clock.advance(5001);
+  await client.expect("250", "451 4.4.1");
+  using second = await openClient(proxy.endpoint);
+  await second.send("MAIL FROM:<s@x>\r\nRCPT TO:<ann@x>\r\n");
+  await second.expect("250", "451 4.4.1");
+  assert.equal(store.count("connection"), 1);
+  clock.advance(5001);
+  using third = await openClient(proxy.endpoint);
+  assert.match((await third.transaction(toAnn)).final[0] ?? "", /^250 /);
+  assert.equal(store.count("connection"), 2);
+});
