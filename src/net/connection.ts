@@ -63,6 +63,12 @@ export class Connection {
     this.#socket.end();
   }
 
+  /** Sends what is written, then closes in both directions. */
+  endAtOnce(): void {
+    this.flush();
+    this.#socket.destroySoon();
+  }
+
   destroy(): void {
     this.#text = "";
     this.#socket.destroy();

@@ -105,6 +105,8 @@ export class LmtpConnection {
     this.#input = IGNORED;
     this.#isEnding = true;
     this.#dropMessage();
+    // Who does not read would keep the socket open.
+    if (this.#connection.isCongested) return this.#connection.destroy();
     this.#connection.writeText(encodeReply(SHUTTING_DOWN));
     this.#connection.endAtOnce();
   }
