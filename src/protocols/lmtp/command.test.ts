@@ -18,7 +18,10 @@ function describe(command: Command): string {
       return `bdat ${command.bytes}${command.isLast ? " last" : ""}`;
     case "xforward":
       return `xforward ${[...command.attributes].map(([key, value]) => `${key}=${value}`).join(",")}`;
-    default:
+    case "data":
+    case "rset":
+    case "noop":
+    case "quit":
       return command.kind;
   }
 }
