@@ -3,7 +3,6 @@ import { reply, type Reply } from "../protocols/lmtp/reply.ts";
 import type { IncomingMessage, SessionLimits } from "./service.ts";
 
 export const NO_RECIPIENTS = reply(503, "5.5.1", "No valid recipients");
-const NO_MORE_CHUNKS = reply(503, "5.5.1", "The message was refused: say RSET");
 const CHUNK_OK = reply(250, "2.0.0", "Chunk taken");
 
 /** Reads the content that follows DATA into a message. */
@@ -58,8 +57,8 @@ export class ChunkReader {
       if (!hadFault && this.#body.fault !== undefined) message.refuseBody(this.#body.fault);
       return { kind: "complete" };
     }
+    // Said again at each chunk: a 503 to those that a client has pipelined would bounce what the first only delayed.
     const refusal = this.#refusal ?? NO_RECIPIENTS;
-    if (!isLast) this.#refusal = NO_MORE_CHUNKS;
     // The last chunk has one reply for each recipient that was accepted: none at all where none was.
     const count = isLast ? (message?.acceptedCount ?? 0) : 1;
     return { kind: "replies", replies: Array.from({ length: count }, () => refusal), isLast };
