@@ -1,283 +1,116 @@
-import { randomBytes } from "node:crypto";
-import { accessSync, constants } from "node:fs";
-import type { Config, ConfigFault, LoadResult } from "./config/config.ts";
-import { formatFaultLine } from "./config/format-fault.ts";
-import { loadConfig } from "./config/load.ts";
-import type { Clock } from "./core/clock.ts";
-import { formatEndpoint } from "./core/endpoint.ts";
+import { constants as osConstants, hostname } from "node:os";
+import { resolve } from "node:path";
+import type { Config } from "./config/config.ts";
+import { countFaults, formatFault } from "./config/format-fault.ts";
+import { systemClock } from "./core/clock.ts";
+import { onReloadSignal } from "./core/early-signals.ts";
 import { EXIT } from "./core/exit-codes.ts";
-import type { LogLevel, LogMessage } from "./core/log.ts";
-import type { DaemonLog, LogSettings } from "./observe/daemon-log.ts";
+import type { LogLevel } from "./core/log.ts";
+import { createDaemonLog } from "./observe/daemon-log.ts";
 import { errorText } from "./observe/render.ts";
-import { checkPidFile, claimPidFile } from "./process/pid-file.ts";
-import type { PidFile } from "./process/pid-file.ts";
-import { becomeUser, findIdentity } from "./process/privileges.ts";
-import type { ServiceManager } from "./process/service-manager.ts";
-import { buildWorld } from "./relay/world.ts";
-import type { World } from "./relay/world.ts";
-import { ListenerSet } from "./servers/listener-set.ts";
-import { LmtpServer } from "./servers/lmtp-server.ts";
-import { createProxyService } from "./servers/proxy-service.ts";
+import { findBackgroundParent, runInBackground } from "./process/daemonize.ts";
+import { oneAtATime } from "./process/one-at-a-time.ts";
+import { connectServiceManager } from "./process/service-manager.ts";
+import { createRouter } from "./routing/router.ts";
+import type { Router } from "./routing/router.ts";
+import { createServing } from "./serving.ts";
 
-export interface DaemonParts {
-  /** Absolute. */
-  readonly configPath: string;
-  /** The format that the command line implies; without it the file's keys tell. */
-  readonly format: Config["source"]["format"] | undefined;
-  readonly isBackground: boolean;
+export interface DaemonOptions {
+  readonly program: "mailshunt" | "lmtp-proxy";
   readonly version: string;
-  readonly log: DaemonLog;
-  readonly clock: Clock;
-  readonly serviceManager: ServiceManager;
+  readonly configPath: string;
+  readonly isBackground: boolean;
+  /** Called once all listeners are open. */
+  readonly onReady?: () => Promise<void>;
+  /** A second stop signal within this time is the first one again, in ms. Default: 0. */
+  readonly sameSignalMs?: number;
 }
 
-export type StartResult =
-  | { readonly kind: "started" }
-  | { readonly kind: "faulty"; readonly faults: readonly ConfigFault[] }
-  | { readonly kind: "refused"; readonly exitCode: number; readonly reasons: readonly string[] };
+/** How long the log may take for its last lines, in ms. */
+const LOG_CLOSE_MS = 2_000;
 
-export interface Daemon {
-  /** Binds, writes the pid file, drops privileges, then serves. Whatever fails, nothing is left open. */
-  start(): Promise<StartResult>;
-  /** Never rejects: on any fault what was in effect stays, and the log says why. */
-  reload(): Promise<void>;
-  /** Resolves when the last message under way has ended, or its time has. */
-  stop(reason: string): Promise<void>;
-  /** Removes sockets and pid file in this turn: for the `exit` event. */
-  abandon(): void;
-}
+/**
+ * Runs the daemon.
+ * @returns its exit code: 0 after SIGTERM or SIGINT, 78 for a faulty configuration, 71 where the system refuses
+ * something, 70 for a bug. A second signal ends the process at once with 128 and the signal's number, as shells count.
+ */
+export async function runDaemon(options: DaemonOptions): Promise<number> {
+  const { program, version, configPath, isBackground, onReady, sameSignalMs = 0 } = options;
+  const parent = findBackgroundParent(process.env);
+  if (isBackground && parent === undefined) return runInBackground();
+  const path = resolve(configPath);
+  if (isBackground) process.chdir("/"); // so that no file system is kept from being unmounted
 
-interface Running {
-  readonly config: Config;
-  readonly world: World;
-}
-
-/** For the ends of connections that we closed to reach the log, in ms. */
-const LAST_WORDS_MS = 1_000;
-
-export function createDaemon(parts: DaemonParts): Daemon {
-  const { log, clock, serviceManager } = parts;
-  const loopToken = randomBytes(12).toString("hex");
-  let running: Running | undefined;
-  let pidFile: PidFile | undefined;
-  let reloads = 0;
-  let isStopping = false;
-  /** Resolves when no delivery goes by a configuration from before the one in effect. */
-  let drained = Promise.resolve();
-
-  const listeners = new ListenerSet({
-    makeServer: (listener) => new LmtpServer({ listener, service, clock, log }),
-    onAcceptFailed: (address, error) =>
-      say("warning", `a connection to ${formatEndpoint(address)} was not accepted: ${error.message}`),
+  const log = createDaemonLog({
+    program,
+    host: hostname().split(".", 1)[0] ?? "",
+    pid: process.pid,
+    clock: systemClock,
+    environment: process.env,
   });
-  const service = createProxyService({ world, clock, log });
-
-  function world(): World {
-    if (running === undefined) throw new Error("served before the start");
-    return running.world;
-  }
-
-  function say(level: LogLevel, text: string, part: LogMessage["part"] = "daemon"): void {
-    log.write({ kind: "message", level, part, text });
-  }
-
-  function load(): Promise<LoadResult> {
-    return loadConfig(parts.configPath, parts.format === undefined ? {} : { format: parts.format });
-  }
-
-  function build(config: Config, previous: World | undefined): Running {
-    const { backends, tables, routing, lmtp } = config;
-    const context = { clock, log, hostname: lmtp.hostname, loopToken };
-    const generation = (previous?.generation ?? 0) + 1;
-    return { config, world: buildWorld({ generation, backends, tables, routing, lmtp, context }, previous) };
-  }
-
-  /** In the background there is no terminal, and the older lmtp-proxy went to syslog too. */
-  function logSettings({ log: settings }: Config): LogSettings {
-    return parts.isBackground && settings.to.kind === "stderr" ? { ...settings, to: { kind: "syslog" } } : settings;
-  }
-
-  /** lmtp-proxy writes one in the background only. */
-  function pidPath({ source, process }: Config): string | undefined {
-    return source.format === "lmtp-proxy" && !parts.isBackground ? undefined : process.pidFile;
-  }
-
-  async function start(): Promise<StartResult> {
-    const loaded = await load();
-    if (loaded.kind === "faulty") return loaded;
-    const { config } = loaded;
-    try {
-      await open(config);
-    } catch (error) {
-      abandon();
-      const exitCode = isForeseen(error) ? EXIT.osError : EXIT.software;
-      return { kind: "refused", exitCode, reasons: reasonsOf(error) };
-    }
-    for (const warning of loaded.warnings) say("warning", formatFaultLine(warning), "config");
-    const addresses = listeners.addresses.map(formatEndpoint).join(", ");
-    say("notice", `mailshunt ${parts.version} is ready: ${summarize(config)}, listening on ${addresses}`);
-    serviceManager.ready(summarize(config));
-    return { kind: "started" };
-  }
-
-  /** Everything that needs root comes before `becomeUser`, everything a peer can reach after it. */
-  async function open(config: Config): Promise<void> {
-    const path = pidPath(config);
-    if (path !== undefined) checkPidFile(path);
-    const identity = await findIdentity(config.process.user, config.process.group);
-    running = build(config, undefined);
-    (await listeners.prepare(config.listeners)).commit();
-    if (path !== undefined) pidFile = claimPidFile(path);
-    const settings = logSettings(config);
-    if (settings.to.kind === "file") log.configure(settings);
-    if (identity !== undefined) {
-      log.giveTo(identity.uid, identity.gid);
-      becomeUser(identity);
-      say("info", `running as user id ${identity.uid} and group id ${identity.gid}`);
-      warnIfUnreadable(config.source.path);
-    }
-    if (settings.to.kind !== "file") log.configure(settings);
-    listeners.open();
-    probe(running.world);
-  }
-
-  function warnIfUnreadable(path: string): void {
-    try {
-      accessSync(path, constants.R_OK);
-    } catch {
-      say("warning", `${path} cannot be read by the user we run as: a reload will fail`);
-    }
-  }
-
-  async function reload(): Promise<void> {
-    if (isStopping || running === undefined) return;
-    reloads += 1;
-    const number = reloads;
-    const { config: old } = running;
-    serviceManager.reloading();
-    const reasons = await tryReload(number, running).catch(reasonsOf);
-    for (const reason of reasons) say("error", reason, "config");
-    if (reasons.length > 0) {
-      reopenLog();
-      say("error", `reload ${number} failed, ${old.source.path} is not reloaded: what was in effect stays`);
-    }
-    serviceManager.ready(summarize(running.config));
-  }
-
-  /** A rotation must not depend on the configuration. */
-  function reopenLog(): void {
-    try {
-      log.reopen();
-    } catch (error) {
-      say("error", `the log goes on in the old file: ${String(error)}`);
-    }
-  }
-
-  /** @returns why nothing has changed; empty when the new configuration is in effect */
-  async function tryReload(number: number, old: Running): Promise<readonly string[]> {
-    const loaded = await load();
-    if (loaded.kind === "faulty") return loaded.faults.map(formatFaultLine);
-    const { config } = loaded;
-    const next = build(config, old.world);
-    const prepared = await listeners.prepare(config.listeners);
-    if (isStopping) {
-      prepared.abort();
-      return ["stopping"];
-    }
-    try {
-      log.configure(logSettings(config));
-    } catch (error) {
-      prepared.abort();
-      throw error;
-    }
-    running = next;
-    prepared.commit();
-    listeners.open();
-    probe(next.world);
-    for (const warning of loaded.warnings) say("warning", formatFaultLine(warning), "config");
-    warnOfRestart(old.config, config);
-    for (const reason of await listeners.applyAccess()) say("warning", reason);
-    say("notice", `reload ${number} took effect, ${config.source.path} is reloaded: ${summarize(config)}`);
-    announceDrain(number, old.world, next.world);
-    return [];
-  }
-
-  function announceDrain(number: number, old: World, next: World): void {
-    const ended = new Promise<void>((resolve) => old.whenDrained(resolve));
-    drained = Promise.all([drained, ended]).then(() => {
-      old.retire(next);
-      say("notice", `reload ${number}: no delivery admitted before it is under way any more`);
-    });
-  }
-
-  function warnOfRestart(old: Config, next: Config): void {
-    const changed = (["user", "group", "pidFile"] as const).filter((key) => old.process[key] !== next.process[key]);
-    const names = { user: "process.user", group: "process.group", pidFile: "process.pid_file" };
-    for (const key of changed) say("warning", `${names[key]} has changed: that takes effect with a restart`, "config");
-  }
-
-  async function stop(reason: string): Promise<void> {
-    isStopping = true;
-    serviceManager.stopping();
-    listeners.stopAccepting();
-    const limitMs = running?.config.process.shutdownTimeoutMs ?? 0;
-    say("notice", `${reason}: stopping, ${count(listeners.connectionCount, "client")} connected`);
-    if (!(await endsWithin(listeners.shutdown(), limitMs))) {
-      say("warning", `${count(listeners.connectionCount, "client")} not finished after ${limitMs} ms: closing`);
-      listeners.destroy();
-      await endsWithin(listeners.shutdown(), LAST_WORDS_MS);
-    }
-    running?.world.retire(undefined);
-    await serviceManager.settled();
-    say("notice", "stopped");
-  }
-
-  function abandon(): void {
-    listeners.stopAccepting();
-    pidFile?.remove();
-  }
-
-  return { start, reload, stop, abandon };
-}
-
-/** Learns what stores announce before the first message asks. */
-function probe(world: World): void {
-  for (const pool of world.pools.values()) if (pool.capabilities === undefined) pool.probe();
-}
-
-function summarize({ backends, tables }: Config): string {
-  const users = [...tables.values()].reduce((sum, table) => sum + (table.entryCount ?? 0), 0);
-  return `${count(users, "user")}, ${count(backends.size, "backend")}`;
-}
-
-function count(amount: number, word: string): string {
-  return `${amount} ${word}${amount === 1 ? "" : "s"}`;
-}
-
-function reasonsOf(error: unknown): readonly string[] {
-  if (error instanceof AggregateError) return error.errors.flatMap(reasonsOf);
-  return [isForeseen(error) && error instanceof Error ? error.message : errorText(error)];
-}
-
-/** Errors of ours and of the system have a code; what has none is a bug of ours. */
-function isForeseen(error: unknown): boolean {
-  if (error instanceof AggregateError) return error.errors.every(isForeseen);
-  return error instanceof Error && "code" in error && typeof error.code === "string";
-}
-
-/** Keeps the process alive meanwhile, which a `Clock` would not. */
-function endsWithin(promise: Promise<void>, limitMs: number): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    const timeout = setTimeout(() => resolve(false), limitMs);
-    promise.then(
-      () => {
-        clearTimeout(timeout);
-        resolve(true);
-      },
-      (error: unknown) => {
-        clearTimeout(timeout);
-        reject(error instanceof Error ? error : new Error(String(error)));
-      },
-    );
+  const say = (level: LogLevel, text: string): void => log.write({ kind: "message", level, part: "daemon", text });
+  const serving = createServing({
+    configPath: path,
+    format: program === "lmtp-proxy" ? "lmtp-proxy" : undefined,
+    isBackground,
+    version,
+    log,
+    clock: systemClock,
+    serviceManager: connectServiceManager(process.env, (reason) => say("warning", reason)),
   });
+
+  const end = async (exitCode: number): Promise<never> => {
+    await log.close(LOG_CLOSE_MS);
+    process.exit(exitCode);
+  };
+  process.on("exit", () => {
+    serving.abandon();
+    log.flushNow();
+  });
+  // Rejections that nobody handles come here too.
+  process.once("uncaughtException", (error) => {
+    process.on("uncaughtException", () => {});
+    serving.abandon();
+    say("error", `a bug, ending: ${errorText(error)}`);
+    void end(EXIT.software);
+  });
+
+  const stopped = Promise.withResolvers<number>();
+  let isStarted = false;
+  let stoppingSinceMs: number | undefined;
+  const onStopSignal = (signal: "SIGTERM" | "SIGINT"): void => {
+    const nowMs = systemClock.nowMs();
+    if (stoppingSinceMs !== undefined) {
+      if (nowMs - stoppingSinceMs < sameSignalMs) return;
+      say("warning", `second signal, ${signal}: ending at once`);
+      void end(128 + osConstants.signals[signal]);
+    } else if (isStarted) void serving.stop(signal).then(() => stopped.resolve(EXIT.ok), stopped.reject);
+    else void end(EXIT.ok);
+    stoppingSinceMs ??= nowMs;
+  };
+  process.on("SIGTERM", onStopSignal);
+  process.on("SIGINT", onStopSignal);
+
+  const started = await serving.start();
+  if (started.kind === "faulty") {
+    process.stderr.write(started.faults.map(formatFault).join("") + countFaults(path, started.faults));
+    return end(EXIT.config);
+  }
+  if (started.kind === "refused") {
+    for (const reason of started.reasons) {
+      say("error", reason);
+      if (!log.isOnStderr) process.stderr.write(`${program}: ${reason}\n`);
+    }
+    return end(started.exitCode);
+  }
+  isStarted = true;
+  parent?.ready();
+  onReloadSignal(oneAtATime(() => serving.reload()));
+  await onReady?.();
+  return end(await stopped.promise);
+}
+
+/** The router of a configuration, as every world has it: for commands that only ask. */
+export function routerOf({ routing, tables, backends }: Config): Router {
+  return createRouter({ options: routing, tables, hasBackend: (name) => backends.has(name) });
 }

@@ -1,9 +1,14 @@
 import { Command, CommanderError } from "commander";
 import { EXIT } from "../core/exit-codes.ts";
+import type { SendOptions } from "./send.ts";
+import type { StoreCommandOptions } from "./store.ts";
 import { readVersion } from "./version.ts";
 
 const DEFAULT_CONFIG = "/etc/mailshunt/mailshunt.yaml";
 const DEFAULT_LMTP_PROXY_CONFIG = "/etc/lmtp-proxy.conf";
+
+type SendFlags = Partial<Omit<SendOptions, "address">>;
+type StoreFlags = Omit<StoreCommandOptions, "directory">;
 
 interface ConfigFlag {
   readonly config: string;
@@ -42,9 +47,10 @@ function lmtpProxy(exitWith: (code: number) => void): Command {
     .option("-D, --daemonize", "run in the background, with a pid file; default: in the foreground")
     .exitOverride()
     .action(async ({ config, daemonize }: { config?: string | true; daemonize?: true }) => {
-      const { serve } = await import("./serve.ts");
+      const { runDaemon } = await import("../daemon.ts");
       const configPath = typeof config === "string" ? config : DEFAULT_LMTP_PROXY_CONFIG;
-      exitWith(await serve({ program: "lmtp-proxy", configPath, isBackground: daemonize === true }));
+      const isBackground = daemonize === true;
+      exitWith(await runDaemon({ program: "lmtp-proxy", version: readVersion(), configPath, isBackground }));
     });
 }
 
@@ -61,8 +67,9 @@ function mailshunt(exitWith: (code: number) => void): Command {
   withConfig("serve", "run the daemon")
     .option("-D, --daemonize", "run in the background; returns when all listeners are open")
     .action(async ({ config, daemonize }: ConfigFlag & { daemonize?: true }) => {
-      const { serve } = await import("./serve.ts");
-      exitWith(await serve({ program: "mailshunt", configPath: config, isBackground: daemonize === true }));
+      const { runDaemon } = await import("../daemon.ts");
+      const isBackground = daemonize === true;
+      exitWith(await runDaemon({ program: "mailshunt", version: readVersion(), configPath: config, isBackground }));
     });
 
   withConfig("check", "show every fault of a configuration file").action(async ({ config }: ConfigFlag) => {
@@ -87,5 +94,49 @@ function mailshunt(exitWith: (code: number) => void): Command {
       exitWith(await runConvert({ path: config }, process.stdout, process.stderr));
     });
 
+  program
+    .command("send")
+    .description("send a message by LMTP and show each reply; exits 0 when every recipient was accepted")
+    .option("--to <address>", "a recipient; may be given several times; default: postmaster", collect)
+    .option("--from <address>", 'the sender, "" for the null sender; default: postmaster of this host')
+    .option("--file <file>", "the message; default: standard input, or at a terminal a test message")
+    .option("--user <name>", "log in by AUTH")
+    .option("--password-file <file>", "with the password for AUTH")
+    .option("--timeout <duration>", "for the connection and for each reply; default: 60s")
+    .argument("<address>", "where: unix:/path, host:port or [v6]:port")
+    .action(async (address: string, { to = [], ...options }: SendFlags) => {
+      const { runSend } = await import("./send.ts");
+      exitWith(await runSend({ address, to, ...options }, process));
+    });
+
+  program
+    .command("store")
+    .description("serve Maildirs by LMTP: DIR/<user>/Maildir")
+    .requiredOption("--listen <address>", "unix:/path, host:port or [v6]:port")
+    .option("--permissions <mode>", "of a unix socket, in octal")
+    .option("--users <file>", "one user a line; default: any user")
+    .option("--unknown <answer>", "to a user not in that file: 550, 451 or accept; default: 550")
+    .option("--quota <size>", "of each mailbox, such as 50MB; default: none")
+    .option("--over-quota <answer>", "of a full mailbox: 552 or 452; default: 552")
+    .option("--key <part>", "localpart or address: what names a mailbox; default: localpart")
+    .option("--recipient-delimiter <characters>", "which begin an extension; default: +")
+    .option("--max-message-size <size>", "such as 50MB; default: none")
+    .argument("<dir>", "made where it is missing")
+    .action(async (directory: string, options: StoreFlags) => {
+      const { runStore } = await import("./store.ts");
+      exitWith(await runStore({ directory, ...options }, process));
+    });
+
+  program
+    .command("demo")
+    .description("try it: the daemon with two stores of its own; what npm start runs")
+    .argument("[dir]", "for configuration, pid file and mail", "var")
+    .action(async (directory: string) => {
+      const { runDemo } = await import("./demo.ts");
+      exitWith(await runDemo({ directory, version: readVersion() }, process));
+    });
+
   return program;
 }
+
+const collect = (value: string, earlier: readonly string[] = []): readonly string[] => [...earlier, value];

@@ -4,16 +4,21 @@ import { loadConfig } from "../config/load.ts";
 import { formatEndpoint } from "../core/endpoint.ts";
 import { EXIT } from "../core/exit-codes.ts";
 import { unreachable } from "../core/unreachable.ts";
-import type { Route, RouteSource } from "../routing/route.ts";
-import { createRouter } from "../routing/router.ts";
-import type { RouterQuestion } from "../routing/router.ts";
+import { routerOf } from "../daemon.ts";
 import type { TextOutput } from "./check.ts";
+
+type Router = ReturnType<typeof routerOf>;
+type Route = Awaited<ReturnType<Router["route"]>>;
+type OnQuestion = NonNullable<Parameters<Router["route"]>[1]>;
+type RouterQuestion = Parameters<OnQuestion>[0];
 
 export interface RouteOptions {
   readonly path: string;
   readonly isJson: boolean;
   readonly addresses: readonly string[];
 }
+
+const NO_SOURCE = { kind: "none" } as const;
 
 interface Explained {
   readonly address: string;
@@ -48,14 +53,14 @@ export async function runRoute(
   return exitCode;
 }
 
-function createExplainer({ routing, tables, backends }: Config): (address: string) => Promise<Explained> {
-  const router = createRouter({ options: routing, tables, hasBackend: (name) => backends.has(name) });
+function createExplainer(config: Config): (address: string) => Promise<Explained> {
+  const router = routerOf(config);
   return async (address) => {
     const questions: RouterQuestion[] = [];
     // The router takes an address as it comes over the wire: one character a byte.
     const onWire = Buffer.from(address).toString("latin1");
     const route = await router.route(onWire, (question) => questions.push(question));
-    const backend = route.kind === "deliver" ? backends.get(route.backend) : undefined;
+    const backend = route.kind === "deliver" ? config.backends.get(route.backend) : undefined;
     return { address, route, questions, lmtp: backend && formatEndpoint(backend.lmtp) };
   };
 }
@@ -105,7 +110,7 @@ function describeDecision(route: Route, lmtp: string | undefined): string {
 }
 
 function describeReason(route: Route): string {
-  const source: RouteSource = route.kind === "unknown" ? { kind: "none" } : route.source;
+  const source = route.kind === "unknown" ? NO_SOURCE : route.source;
   switch (source.kind) {
     case "table":
       return `table ${source.table}, key ${source.key}`;
@@ -133,7 +138,7 @@ function toJson({ address, route, questions, lmtp }: Explained): unknown {
     lmtp,
     answer: route.kind === "unknown" ? route.answer : undefined,
     reason: route.kind === "failed" ? route.reason : undefined,
-    source: route.kind === "unknown" ? { kind: "none" } : route.source,
+    source: route.kind === "unknown" ? NO_SOURCE : route.source,
     asked: questions.map(({ table, key, answer }) => ({
       table,
       key,

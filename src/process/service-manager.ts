@@ -29,8 +29,12 @@ export function connectServiceManager(
   function send(...assignments: string[]): void {
     if (socket === undefined || socket === "") return;
     const env = { ...environment, NOTIFY_SOCKET: socket };
-    queue = queue.then(() => notify(assignments, env)).catch((error: Error) => onTrouble(error.message));
+    queue = queue.then(() => notify(assignments, env)).then(report);
   }
+
+  const report = (trouble: string | undefined): void => {
+    if (trouble !== undefined) onTrouble(trouble);
+  };
 
   return {
     ready: (status) => send("READY=1", `STATUS=${status}`),
@@ -41,11 +45,11 @@ export function connectServiceManager(
   };
 }
 
-function notify(assignments: readonly string[], env: NodeJS.ProcessEnv): Promise<void> {
-  return new Promise((resolve, reject) => {
-    execFile("systemd-notify", [...assignments], { env, timeout: LIMIT_MS }, (error) => {
-      if (error === null) resolve();
-      else reject(new Error(`systemd was not told ${assignments[0] ?? ""}: ${error.message}`));
-    });
+/** @returns why it could not be sent */
+function notify(assignments: readonly string[], env: NodeJS.ProcessEnv): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    execFile("systemd-notify", [...assignments], { env, timeout: LIMIT_MS }, (error) =>
+      resolve(error === null ? undefined : `systemd was not told ${assignments[0] ?? ""}: ${error.message}`),
+    );
   });
 }
