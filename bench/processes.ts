@@ -1,0 +1,75 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { readdirSync, readFileSync } from "node:fs";
+import { connect, createServer, type AddressInfo } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+
+const started = new Set<ChildProcess>();
+/** How long a server may take to listen. */
+const START_TIMEOUT_MS = 15_000;
+
+export interface Program {
+  readonly child: ChildProcess;
+  /** The last of what it printed. */
+  output(): string;
+}
+
+export function start(command: string, args: readonly string[]): Program {
+  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
+  started.add(child);
+  let output = "";
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding("utf8").on("data", (text: string) => {
+      output = (output + text).slice(-10_000);
+    });
+  child.once("error", (error) => {
+    output += String(error);
+  });
+  child.once("close", () => started.delete(child));
+  return { child, output: () => output };
+}
+
+export async function endAll(): Promise<void> {
+  const ended = [...started].map((child) => once(child, "close"));
+  for (const child of started) child.kill("SIGKILL");
+  await Promise.all(ended);
+}
+
+/** A port that was free a moment ago. */
+export async function findPort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+export async function awaitListening(program: Program, port: number): Promise<void> {
+  const deadlineMs = performance.now() + START_TIMEOUT_MS;
+  while (!(await accepts(port))) {
+    if (program.child.exitCode !== null || performance.now() > deadlineMs)
+      throw new Error(`${program.child.spawnargs.join(" ")} does not listen:\n${program.output()}`);
+    await sleep(20);
+  }
+}
+
+async function accepts(port: number): Promise<boolean> {
+  const socket = connect(port, "127.0.0.1");
+  try {
+    await once(socket, "connect");
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** CPU time of all threads of a process, in microseconds. Source: Documentation/scheduler/sched-stats.rst of Linux. */
+export function readCpuMicros(pid: number): number {
+  let nanos = 0;
+  for (const thread of readdirSync(`/proc/${pid}/task`))
+    nanos += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]);
+  return nanos / 1_000;
+}
