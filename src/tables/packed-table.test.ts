@@ -84,6 +84,7 @@ test("a renamed value is renamed for every key, and joins one that was there", (
     builder.add(name, value);
   builder.renameValue("reject", "hold");
   builder.renameValue("absent", "old");
+  builder.add("e", "reject");
   assert.deepEqual(
     [...openPacked(builder.finish()).entries()],
     [
@@ -91,6 +92,7 @@ test("a renamed value is renamed for every key, and joins one that was there", (
       ["b", "hold"],
       ["c", "old"],
       ["d", "hold"],
+      ["e", "reject"],
     ],
   );
 });

@@ -3,16 +3,13 @@ import type { BulkNode, MappingNode } from "./node.ts";
 
 /** Collects a mapping of names straight into a packed table. */
 export class BulkBuilder {
-  readonly #offset: number;
+  #firstKey = Number.POSITIVE_INFINITY;
   readonly #table = new PackedTableBuilder();
   #valueOffsets = new Uint32Array(256);
 
-  constructor(offset: number) {
-    this.#offset = offset;
-  }
-
   /** @returns false if the key was there; the new value stands */
-  set(key: string, value: string, valueOffset: number): boolean {
+  set(key: string, value: string, valueOffset: number, keyOffset: number): boolean {
+    this.#firstKey = Math.min(this.#firstKey, keyOffset);
     const { entry, isNew } = this.#table.add(key, value);
     if (!isNew) this.#table.setValue(entry, value);
     this.#note(entry, valueOffset);
@@ -24,11 +21,12 @@ export class BulkBuilder {
     if (isNew) this.#note(entry, valueOffset);
   }
 
-  finish(): BulkNode {
+  /** @param start where the mapping begins, if that is not where its first entry does */
+  finish(start = Number.POSITIVE_INFINITY): BulkNode {
     const offsets = this.#valueOffsets;
     return {
       kind: "bulk",
-      offset: this.#offset,
+      offset: Math.min(this.#firstKey, start),
       table: this.#table,
       valueOffsets: { at: (entry) => offsets[entry] ?? 0 },
     };
@@ -46,10 +44,10 @@ export class BulkBuilder {
 
 /** For a mapping that turned out to be a table only after it was read, behind an alias. */
 export function toBulk(node: MappingNode, onOddValue: (key: string, offset: number) => void): BulkNode {
-  const bulk = new BulkBuilder(node.offset);
-  for (const [key, { value }] of node.entries) {
-    if (value.kind === "scalar") bulk.set(key, value.text, value.offset);
+  const bulk = new BulkBuilder();
+  for (const [key, { keyOffset, value }] of node.entries) {
+    if (value.kind === "scalar") bulk.set(key, value.text, value.offset, keyOffset);
     else onOddValue(key, value.offset);
   }
-  return bulk.finish();
+  return bulk.finish(node.offset);
 }

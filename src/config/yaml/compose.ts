@@ -1,15 +1,13 @@
 import { COLLECTION_STYLE, EVENT_ID, getScalarValue, parseEvents, SCALAR_STYLE, YAMLException } from "js-yaml";
 import type { Event, MappingEvent, ScalarEvent } from "js-yaml";
 import { BulkBuilder } from "./bulk.ts";
-import { liftTables } from "./lift.ts";
-import type { LiftedText } from "./lift.ts";
+import { liftNothing, liftTables, readPiece } from "./lift.ts";
+import type { LiftedTable, LiftedText, LiftLimits, Piece } from "./lift.ts";
+import { Merger } from "./merge.ts";
 import { describeNode, isEmptyNode } from "./node.ts";
 import type { MappingEntry, MappingNode, ScalarNode, YamlNode } from "./node.ts";
-
-export interface ComposeFault {
-  readonly offset: number;
-  readonly message: string;
-}
+import { describeSyntaxError } from "./syntax-fault.ts";
+import type { ComposeFault } from "./syntax-fault.ts";
 
 export interface DuplicateKey {
   readonly offset: number;
@@ -29,8 +27,6 @@ export type IsBulk = (path: readonly string[]) => boolean;
 
 /** Deepest nesting of collections. No option of ours lies deeper than five. */
 const MAX_DEPTH = 32;
-/** Entries copied by `<<` in one file, at most: `<<` of `<<` multiplies. */
-const MAX_MERGED_ENTRIES = 1_000_000;
 /** Faults of one kind kept, at most. */
 const MAX_KEPT = 100_000;
 
@@ -38,41 +34,25 @@ const MAX_KEPT = 100_000;
 const HARMLESS_TAGS: ReadonlySet<string> = new Set(["!", "!!str", "!!int", "!!float", "!!bool", "!!map", "!!seq"]);
 
 /**
- * @param minLiftedLines from how many lines on a table is read by hand: see `liftTables`
+ * @param limits from how many lines on a table is read by hand: see `liftTables`
  * @throws never: what is wrong with the text stands in `faults`
  */
-export function composeYaml(text: string, isBulk: IsBulk, minLiftedLines?: number): Composed {
-  const lifted = liftTables(text, minLiftedLines);
-  const composed = composeLifted(lifted, isBulk);
-  return composed ?? composeLifted(wholeText(text), isBulk) ?? { root: undefined, faults: [], duplicates: [] };
+export function composeYaml(text: string, isBulk: IsBulk, limits?: LiftLimits): Composed {
+  const composed = composeLifted(liftTables(text, limits), isBulk);
+  return composed ?? composeLifted(liftNothing(text), isBulk) ?? { root: undefined, faults: [], duplicates: [] };
 }
 
-const wholeText = (text: string): LiftedText => ({ text, runs: new Map(), original: (offset) => offset });
-
-/** Undefined if a run was cut out where the parser sees no table: then the text must be parsed whole. */
+/** Undefined if lines were cut out that are no entries of a table: then the text must be parsed whole. */
 function composeLifted(lifted: LiftedText, isBulk: IsBulk): Composed | undefined {
   let events: Event[];
   try {
     events = parseEvents(lifted.text, { maxDepth: MAX_DEPTH });
   } catch (error) {
     if (!(error instanceof YAMLException)) throw error;
-    if (lifted.runs.size > 0) return undefined;
+    if (lifted.tables.size > 0) return undefined;
     return { root: undefined, faults: [describeSyntaxError(lifted.text, error)], duplicates: [] };
   }
   return new Composer(lifted, events, isBulk).compose();
-}
-
-/** The parser's words for what an administrator sees otherwise. */
-const CLEARER: ReadonlyMap<string, string> = new Map([
-  ["deficient indentation", "this line is not indented enough, or a bracket or quote above it is not closed"],
-]);
-
-function describeSyntaxError(text: string, error: YAMLException): ComposeFault {
-  const offset = error.mark?.position ?? 0;
-  const isTab = /^[^\S\r\n]*\t/.test(text.slice(text.lastIndexOf("\n", Math.max(offset - 1, 0)) + 1, offset + 1));
-  if (error.reason.startsWith("null byte")) return { offset, message: "a NUL byte: this is not a text file" };
-  if (isTab) return { offset, message: `YAML takes no tabs for indentation (${error.reason})` };
-  return { offset, message: `not valid YAML: ${CLEARER.get(error.reason) ?? error.reason}` };
 }
 
 class Composer {
@@ -84,11 +64,10 @@ class Composer {
   readonly #faults: ComposeFault[] = [];
   readonly #duplicates: DuplicateKey[] = [];
   readonly #path: string[] = [];
-  /** What stands for them, so that nobody reports them again. */
-  readonly #badAliases = new Set<YamlNode>();
+  readonly #merger = new Merger((offset, message) => this.#report(offset, message));
   #index = 0;
-  #usedRuns = 0;
-  #mergedEntries = 0;
+  #usedTables = 0;
+  #mustParseWhole = false;
   /** End of the last thing read, in the whole text: where an empty scalar stands. */
   #lastEnd = 0;
 
@@ -111,7 +90,7 @@ class Composer {
       }
       root = node;
     }
-    if (this.#usedRuns !== this.#lifted.runs.size) return undefined;
+    if (this.#mustParseWhole || this.#usedTables !== this.#lifted.tables.size) return undefined;
     return { root, faults: this.#faults, duplicates: this.#duplicates };
   }
 
@@ -187,41 +166,80 @@ class Composer {
     }
     this.#index++;
     for (const merge of merges.reverse())
-      this.#merge(merge.from, merge.offset, (name, entry) => {
+      this.#merger.merge(merge.from, merge.offset, (name, entry) => {
         if (!entries.has(name)) entries.set(name, entry);
       });
     return { kind: "mapping", offset: this.#at(start), entries };
   }
 
-  /** A value, or the lines that were cut out from below its key. */
+  /** A value, with the lines that were cut out from below its key. */
   #readValue(key: Event | undefined, isInBlock: boolean): YamlNode {
+    const table = key?.type === EVENT_ID.SCALAR ? this.#lifted.tables.get(key.valueStart) : undefined;
+    if (table === undefined || !isInBlock || !this.#isBulk(this.#path)) return this.#readNode();
+    this.#usedTables++;
+    const headEnd = this.#lastEnd;
+    const event = this.#events[this.#index];
+    if (event?.type === EVENT_ID.MAPPING && event.style === COLLECTION_STYLE.BLOCK) {
+      this.#index++;
+      return this.#closeAnchor(this.#openAnchor(event), this.#readBulk(event, { ...table, headEnd }));
+    }
     const value = this.#readNode();
-    const run = key?.type === EVENT_ID.SCALAR ? this.#lifted.runs.get(key.valueStart) : undefined;
-    if (run === undefined || !isInBlock || !isEmptyNode(value) || !this.#isBulk(this.#path)) return value;
-    this.#usedRuns++;
-    this.#lastEnd = run.lastEnd;
-    for (const { offset, key: name } of run.duplicates) this.#reportDuplicate(offset, name);
-    return run.node;
+    if (event?.type !== EVENT_ID.SCALAR || !isEmptyNode(value) || event.anchorStart >= 0) this.#mustParseWhole = true;
+    const bulk = new BulkBuilder();
+    for (const piece of table.pieces) this.#addPiece(bulk, piece, headEnd);
+    return bulk.finish();
   }
 
-  #readBulk({ start }: MappingEvent): YamlNode {
-    const bulk = new BulkBuilder(this.#at(start));
+  #readBulk({ start }: MappingEvent, table?: TableBelow): YamlNode {
+    const bulk = new BulkBuilder();
     const merges: { readonly from: YamlNode; readonly offset: number }[] = [];
-    while (this.#events[this.#index]?.type !== EVENT_ID.POP) {
+    const pieces = [...(table?.pieces ?? [])];
+    let lastEnd = table?.headEnd ?? 0;
+    for (let event = this.#events[this.#index]; event?.type !== EVENT_ID.POP; event = this.#events[this.#index]) {
+      if (table !== undefined && !this.#isEntryAt(event, table.indent)) this.#mustParseWhole = true;
+      const keyStart = event?.type === EVENT_ID.SCALAR ? this.#at(event.valueStart) : 0;
+      for (let [piece] = pieces; piece !== undefined && piece.end <= keyStart; [piece] = pieces) {
+        this.#addPiece(bulk, piece, lastEnd);
+        pieces.shift();
+      }
       const key = this.#readKey();
       if (key === undefined) continue;
+      const valueEvent = this.#events[this.#index];
       const value = this.#readNode();
+      lastEnd = this.#lastEnd;
+      if (value.kind !== "scalar" && valueEvent?.type !== EVENT_ID.ALIAS && table !== undefined)
+        this.#mustParseWhole = true;
       if (isMergeKey(key)) merges.push({ from: value, offset: key.offset });
       else if (value.kind !== "scalar") this.#reportOddValue(value, key.text);
-      else if (!bulk.set(key.text, value.text, value.offset)) this.#reportDuplicate(key.offset, key.text);
+      else if (!bulk.set(key.text, value.text, value.offset, key.offset)) this.#reportDuplicate(key.offset, key.text);
     }
     this.#index++;
+    for (const piece of pieces) this.#addPiece(bulk, piece, lastEnd);
     for (const merge of merges.reverse())
-      this.#merge(merge.from, merge.offset, (name, { value }) => {
+      this.#merger.merge(merge.from, merge.offset, (name, { value }) => {
         if (value.kind === "scalar") bulk.addMissing(name, value.text, value.offset);
         else this.#reportOddValue(value, name);
       });
-    return bulk.finish();
+    return bulk.finish(this.#at(start));
+  }
+
+  /** Lines are entries only where nothing reaches over the place that they were cut out of. */
+  #addPiece(bulk: BulkBuilder, piece: Piece, lastEnd: number): void {
+    if (lastEnd > piece.start) this.#mustParseWhole = true;
+    if (this.#mustParseWhole) return;
+    for (const { key, keyOffset, value, valueOffset, valueEnd } of readPiece(this.#lifted.whole, piece)) {
+      if (!bulk.set(key, value, valueOffset, keyOffset)) this.#reportDuplicate(keyOffset, key);
+      this.#lastEnd = valueEnd;
+    }
+  }
+
+  /** Whether a plain entry begins here, below the others. */
+  #isEntryAt(event: Event | undefined, indent: number): boolean {
+    if (event?.type !== EVENT_ID.SCALAR || event.valueStart < 0 || event.anchorStart >= 0 || event.tagStart >= 0)
+      return false;
+    const start = event.style === SCALAR_STYLE.PLAIN ? event.valueStart : event.valueStart - 1;
+    const lead = this.#text.slice(this.#text.lastIndexOf("\n", start) + 1, start);
+    return lead.length === indent && lead.trim() === "";
   }
 
   /** The next key; undefined after a fault, with its value skipped. */
@@ -231,33 +249,6 @@ class Composer {
     this.#report(key.offset, `a key must be text, this is ${describeNode(key)}`);
     this.#readNode();
     return undefined;
-  }
-
-  #merge(from: YamlNode, offset: number, add: (name: string, entry: MappingEntry) => void): void {
-    if (from.kind === "sequence") {
-      for (const item of from.items) {
-        if (item.kind === "sequence") this.#report(offset, '"<<" takes a mapping or a list of mappings');
-        else this.#merge(item, offset, add);
-      }
-    } else if (from.kind === "mapping") {
-      if (!this.#mayMerge(from.entries.size, offset)) return;
-      for (const [name, entry] of from.entries) add(name, entry);
-    } else if (from.kind === "bulk") {
-      const { table, valueOffsets } = from;
-      if (!this.#mayMerge(table.keyCount, offset)) return;
-      for (let entry = 0; entry < table.keyCount; entry++)
-        add(table.keyAt(entry), makeEntry(table.valueAt(entry), valueOffsets.at(entry)));
-    } else if (!this.#badAliases.has(from))
-      this.#report(offset, '"<<" takes a mapping or a list of mappings, such as *name');
-  }
-
-  #mayMerge(count: number, offset: number): boolean {
-    const before = this.#mergedEntries;
-    this.#mergedEntries += count + 1;
-    if (this.#mergedEntries <= MAX_MERGED_ENTRIES) return true;
-    if (before <= MAX_MERGED_ENTRIES)
-      this.#report(offset, `"<<" copies more than ${MAX_MERGED_ENTRIES} entries in this file`);
-    return false;
   }
 
   /** The alias is not named: it may be a password that begins with `*` and lacks its quotes. */
@@ -270,7 +261,7 @@ class Composer {
       this.#report(offset, 'no anchor of this name before it (text that begins with "*" needs quotes)');
     else return node;
     const nothing: ScalarNode = { kind: "scalar", text: "", offset, endOffset: this.#at(end), isPlain: true };
-    this.#badAliases.add(nothing);
+    this.#merger.ignore(nothing);
     return nothing;
   }
 
@@ -310,6 +301,11 @@ class Composer {
   }
 }
 
+interface TableBelow extends LiftedTable {
+  /** Where its key ends. */
+  readonly headEnd: number;
+}
+
 interface Anchored {
   readonly anchorStart: number;
   readonly anchorEnd: number;
@@ -318,8 +314,3 @@ interface Anchored {
 }
 
 const isMergeKey = (key: ScalarNode): boolean => key.isPlain && key.text === "<<";
-
-const makeEntry = (text: string, offset: number): MappingEntry => ({
-  keyOffset: offset,
-  value: { kind: "scalar", text, offset, endOffset: offset + text.length, isPlain: true },
-});

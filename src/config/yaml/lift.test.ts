@@ -36,8 +36,10 @@ function describeTree(node: YamlNode): unknown {
 
 /** A table reads the same by hand, from its first line on, as through the YAML parser. */
 function assertSame(text: string): void {
-  const byHand = describe(composeYaml(text, isTablePath, 1));
-  const byParser = describe(composeYaml(text, isTablePath, Number.POSITIVE_INFINITY));
+  const byHand = describe(composeYaml(text, isTablePath, { minTableLines: 1, minPieceLines: 1 }));
+  const byParser = describe(
+    composeYaml(text, isTablePath, { minTableLines: Number.POSITIVE_INFINITY, minPieceLines: 1 }),
+  );
   assert.deepEqual(byHand, byParser);
 }
 
@@ -106,7 +108,7 @@ test("text of any lines reads the same by hand as through the parser", () => {
       assertSame(`users:${end}${lines.join(end)}`);
       assertSame(`x: &x { a: b }${end}users:${end}${lines.join(end)}${end}y: z`);
     }),
-    { numRuns: 3000 },
+    { numRuns: 10000 },
   );
 });
 
@@ -124,15 +126,32 @@ const cases: readonly [string, string][] = [
 ];
 for (const [name, text] of cases) test(`reads the same by hand: ${name}`, () => assertSame(text));
 
-test("a run of simple lines is cut out, and only that", () => {
-  const { text, runs, original } = liftTables("a: b\nusers: # all\n  u: x\n  v: y\nc: d\n", 2);
-  assert.equal(text, "a: b\nusers: # all\nc: d\n");
-  assert.deepEqual([...runs.keys()], [5]);
-  assert.equal(original(text.indexOf("c:")), 32);
-  assert.equal(original(5), 5);
+test("runs of simple lines are cut out, and only those", () => {
+  const whole = "a: b\nusers: # all\n  u: x\n  v: y\n  w: [z]\n  x: y\nc: d\n";
+  const { text, tables, original } = liftTables(whole, { minTableLines: 2, minPieceLines: 1 });
+  assert.equal(text, "a: b\nusers: # all\n  w: [z]\nc: d\n");
+  assert.deepEqual([...tables.keys()], [5]);
+  for (const word of ["a:", "users", "w:", "c:"]) assert.equal(original(text.indexOf(word)), whole.indexOf(word));
 });
 
-test("one odd line keeps its run where it is", () => {
-  const text = "users:\n  u: x\n  v: [y]\n";
-  assert.equal(liftTables(text, 1).text, text);
+test("short tables, and short runs, stay where they are", () => {
+  const text = "users:\n  u: x\n  v: [y]\n  w: z\n";
+  assert.equal(liftTables(text, { minTableLines: 3, minPieceLines: 1 }).text, text);
+  assert.equal(liftTables(text, { minTableLines: 1, minPieceLines: 2 }).text, text);
+});
+
+/** Long tables with an odd line here and there are cut out too: else this could not fail. */
+test("odd lines do not keep the others from being cut out", () => {
+  const text = 'x: &x { k: l }\nusers:\n  a: b\n  "\\x41": c\n  d: e\n  <<: *x\n  f: g\n  a: h\n';
+  const { faults, duplicates, root } = composeYaml(text, isTablePath, { minTableLines: 1, minPieceLines: 1 });
+  assert.deepEqual(faults, []);
+  assert.deepEqual(duplicates, [{ key: "a", offset: text.lastIndexOf("a: h") }]);
+  assert.ok(root?.kind === "mapping");
+  const users = root.entries.get("users")?.value;
+  assert.ok(users?.kind === "bulk");
+  const keys = Array.from(
+    { length: users.table.keyCount },
+    (_, entry) => `${users.table.keyAt(entry)}=${users.table.valueAt(entry)}`,
+  );
+  assert.deepEqual(keys, ["a=h", "A=c", "d=e", "f=g", "k=l"]);
 });

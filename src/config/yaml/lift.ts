@@ -1,117 +1,185 @@
-import { BulkBuilder } from "./bulk.ts";
-import type { BulkNode } from "./node.ts";
-
 /**
  * A table of a million users costs the YAML parser two million event objects (250 MB). So long runs of lines that
- * can mean only one thing are read by hand and cut out of the text before the parser sees it. The cut is undone
- * unless the parser finds the run's key where a block mapping has an empty value: see `Composer`.
+ * can mean only one thing are cut out of the text before the parser sees it, and read by hand when it comes to where
+ * they were. Whether they stood in a block mapping, between its entries, only the parser can tell: the composer checks
+ * that, and has the whole text parsed where it was not so.
  */
-export interface Lifted {
-  /** End of the last value, in the whole text, without its quote. */
-  readonly lastEnd: number;
-  readonly node: BulkNode;
-  readonly duplicates: readonly { readonly offset: number; readonly key: string }[];
-}
-
 export interface LiftedText {
+  /** What is left for the parser. */
   readonly text: string;
-  /** Runs by the offset that their key has in `text`. */
-  readonly runs: ReadonlyMap<number, Lifted>;
+  readonly whole: string;
+  /** What was cut out below a key, by the key's offset in `text`. */
+  readonly tables: ReadonlyMap<number, LiftedTable>;
   /** The offset in the whole text of an offset in `text`. */
   readonly original: (offset: number) => number;
 }
 
-/** Shorter runs stay where they are. */
-const MIN_LINES = 1000;
+export interface LiftedTable {
+  /** Blanks before each key. */
+  readonly indent: number;
+  /** In the order of the text. */
+  readonly pieces: readonly Piece[];
+}
 
-/** Duplicate keys kept of one run, at most. */
-const MAX_DUPLICATES = 100_000;
+/** Lines that are entries of one mapping, comments and blank lines between them included. */
+export interface Piece {
+  /** Where they were, in the text that is left. */
+  readonly at: number;
+  /** Where they are, in the whole text. */
+  readonly start: number;
+  readonly end: number;
+}
+
+export interface LiftLimits {
+  /** Tables with fewer simple lines stay where they are. */
+  readonly minTableLines: number;
+  /** So do shorter runs of simple lines. */
+  readonly minPieceLines: number;
+}
+
+const LIMITS: LiftLimits = { minTableLines: 1000, minPieceLines: 20 };
 
 const HEADER = /^( *)(?:users|entries):[ ]*(?:#[^\r\n]*)?\r?\n/gm;
 const IGNORED_LINE = /[ ]*(?:#[^\r\n]*)?(?:\r?\n|$)/y;
+const REST_OF_LINE = /[^\r\n]*(?:\r\n|[\r\n]|$)/y;
 /** Plain text that neither begins with nor holds what YAML gives a meaning; quoted text without escapes. */
 const NAME = String.raw`[\p{L}\p{N}_][\p{L}\p{N}_.@+=/!$%&'*?^~|<>;()#-]*|"[ !#-\[\]-~\u00a1-\ud7ff]*"|'[ -&(-~\u00a1-\ud7ff]*'`;
 /** Indent, key, separator, value: of which each position follows. */
 const ENTRY_LINE = new RegExp(String.raw`( +)(${NAME})([ ]*:[ ]+)(${NAME})(?:[ ]+#[^\r\n]*|[ ]*)(?:\r?\n|$)`, "uy");
 
-export function liftTables(text: string, minLines = MIN_LINES): LiftedText {
-  const runs = new Map<number, Lifted>();
-  const cuts: { readonly at: number; readonly length: number }[] = [];
+export function liftTables(whole: string, limits: LiftLimits = LIMITS): LiftedText {
+  const tables = new Map<number, LiftedTable>();
+  const pieces: Piece[] = [];
   const kept: string[] = [];
   let keptTo = 0;
-  let cutLength = 0;
-  for (let header = HEADER.exec(text); header !== null; header = HEADER.exec(text)) {
-    const keyOffset = header.index + (header[1]?.length ?? 0);
-    const start = HEADER.lastIndex;
-    const run = readRun(text, start, header[1]?.length ?? 0);
-    HEADER.lastIndex = run.end;
-    if (run.lineCount < minLines) continue;
-    runs.set(keyOffset - cutLength, run);
-    kept.push(text.slice(keptTo, start));
-    keptTo = run.end;
-    cuts.push({ at: start - cutLength, length: run.end - start });
-    cutLength += run.end - start;
+  let keptLength = 0;
+  HEADER.lastIndex = 0;
+  for (let header = HEADER.exec(whole); header !== null; header = HEADER.exec(whole)) {
+    const headerIndent = header[1]?.length ?? 0;
+    const found = findRuns(whole, HEADER.lastIndex, headerIndent, limits);
+    if (found.lineCount < limits.minTableLines) continue;
+    const keyOffset = keptLength + header.index + headerIndent - keptTo;
+    const first = pieces.length;
+    for (const { start, end } of found.runs) {
+      kept.push(whole.slice(keptTo, start));
+      keptLength += start - keptTo;
+      keptTo = end;
+      pieces.push({ at: keptLength, start, end });
+    }
+    tables.set(keyOffset, { indent: found.indent, pieces: pieces.slice(first) });
+    HEADER.lastIndex = found.end;
   }
   HEADER.lastIndex = 0;
-  kept.push(text.slice(keptTo));
-  const original = (offset: number): number =>
-    cuts.reduce((sum, { at, length }) => (offset >= at ? sum + length : sum), offset);
-  return { text: runs.size === 0 ? text : kept.join(""), runs, original };
+  kept.push(whole.slice(keptTo));
+  return { text: pieces.length === 0 ? whole : kept.join(""), whole, tables, original: createMapping(pieces) };
 }
 
-interface Run extends Lifted {
-  readonly end: number;
-  /** 0 where the lines are not all of the one simple kind. */
+export const liftNothing = (whole: string): LiftedText => ({
+  text: whole,
+  whole,
+  tables: new Map(),
+  original: (offset) => offset,
+});
+
+function createMapping(pieces: readonly Piece[]): (offset: number) => number {
+  return (offset) => {
+    let low = 0;
+    let high = pieces.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((pieces[middle]?.at ?? 0) <= offset) low = middle + 1;
+      else high = middle;
+    }
+    const last = pieces[low - 1];
+    return last === undefined ? offset : offset - last.at + last.end;
+  };
+}
+
+interface FoundRuns {
+  readonly runs: readonly { readonly start: number; readonly end: number }[];
+  readonly indent: number;
   readonly lineCount: number;
+  /** Where the lines below the header end. */
+  readonly end: number;
 }
 
 /** @param start where the first line below the header begins */
-function readRun(text: string, start: number, headerIndent: number): Run {
-  const duplicates: { offset: number; key: string }[] = [];
-  let bulk: BulkBuilder | undefined;
-  let indent = "";
+function findRuns(text: string, start: number, headerIndent: number, { minPieceLines }: LiftLimits): FoundRuns {
+  const runs: { start: number; end: number }[] = [];
+  let indent = 0;
   let lineCount = 0;
+  let runStart = start;
+  let runEnd = start;
+  let runLines = 0;
+  const endRun = (): void => {
+    if (runLines >= minPieceLines) {
+      runs.push({ start: runStart, end: runEnd });
+      lineCount += runLines;
+    }
+    runLines = 0;
+  };
   let at = start;
-  let lastEnd = start;
-  const stop = (isWhole: boolean): Run => ({
-    node: (bulk ?? new BulkBuilder(start)).finish(),
-    duplicates,
-    lastEnd,
-    end: isWhole ? at : start,
-    lineCount: isWhole ? lineCount : 0,
-  });
   while (at < text.length) {
-    IGNORED_LINE.lastIndex = at;
-    if (IGNORED_LINE.test(text)) {
-      at = IGNORED_LINE.lastIndex;
+    const afterIgnored = endOfMatch(IGNORED_LINE, text, at);
+    if (afterIgnored !== undefined) {
+      at = afterIgnored;
       continue;
     }
-    ENTRY_LINE.lastIndex = at;
-    const match = ENTRY_LINE.exec(text);
-    const isBelow = countIndent(text, at) > headerIndent;
-    if (!isBelow) break;
-    if (match === null) return stop(false);
-    const [, lineIndent = "", key = "", separator = "", value = ""] = match;
-    bulk ??= new BulkBuilder(at + lineIndent.length);
-    if (lineCount === 0) indent = lineIndent;
-    if (lineIndent !== indent) return stop(false);
-    const keyOffset = at + lineIndent.length;
-    const name = unquote(key);
-    const valueOffset = keyOffset + key.length + separator.length;
-    const target = unquote(value);
-    lastEnd = valueOffset + value.length - (target === value ? 0 : 1);
-    const isNew = bulk.set(name, target, valueOffset);
-    if (!isNew && duplicates.length < MAX_DUPLICATES) duplicates.push({ offset: keyOffset, key: name });
-    lineCount++;
-    at = ENTRY_LINE.lastIndex;
+    const lineIndent = countIndent(text, at);
+    if (lineIndent <= headerIndent) break;
+    const afterEntry = indent === 0 || lineIndent === indent ? endOfMatch(ENTRY_LINE, text, at) : undefined;
+    if (afterEntry === undefined) {
+      endRun();
+      at = endOfMatch(REST_OF_LINE, text, at) ?? text.length;
+      continue;
+    }
+    indent = lineIndent;
+    if (runLines === 0) runStart = at;
+    runLines++;
+    at = afterEntry;
+    runEnd = at;
   }
-  return stop(true);
+  endRun();
+  return { runs, indent, lineCount, end: at };
+}
+
+function endOfMatch(pattern: RegExp, text: string, at: number): number | undefined {
+  pattern.lastIndex = at;
+  return pattern.test(text) ? pattern.lastIndex : undefined;
 }
 
 function countIndent(text: string, lineStart: number): number {
   let at = lineStart;
   while (text.charCodeAt(at) === 0x20) at++;
   return at - lineStart;
+}
+
+export interface LiftedEntry {
+  readonly key: string;
+  readonly keyOffset: number;
+  readonly value: string;
+  readonly valueOffset: number;
+  /** Where the value ends, without its quote. */
+  readonly valueEnd: number;
+}
+
+export function* readPiece(text: string, { start, end }: Piece): IterableIterator<LiftedEntry> {
+  let at = start;
+  while (at < end) {
+    ENTRY_LINE.lastIndex = at;
+    const match = ENTRY_LINE.exec(text);
+    if (match === null) {
+      at = endOfMatch(IGNORED_LINE, text, at) ?? end;
+      continue;
+    }
+    at = ENTRY_LINE.lastIndex;
+    const [, indent = "", rawKey = "", separator = "", rawValue = ""] = match;
+    const keyOffset = match.index + indent.length;
+    const valueOffset = keyOffset + rawKey.length + separator.length;
+    const value = unquote(rawValue);
+    const valueEnd = valueOffset + rawValue.length - (value === rawValue ? 0 : 1);
+    yield { key: unquote(rawKey), keyOffset, value, valueOffset, valueEnd };
+  }
 }
 
 const unquote = (raw: string): string => (raw.startsWith('"') || raw.startsWith("'") ? raw.slice(1, -1) : raw);
