@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { test } from "node:test";
 import { scratchFolder } from "../../test/support/scratch-folder.ts";
 import { checkPidFile, claimPidFile } from "./pid-file.ts";
@@ -43,6 +43,16 @@ for (const name of ["/usr/bin/mailshunt", "lmtp-proxy"])
     checkPidFile(path);
     claimPidFile(path).remove();
   });
+
+test("refused while this very program lives, started by a relative path", async (t) => {
+  const path = join(scratchFolder(t), "pid");
+  const program = process.argv[1] ?? "";
+  const child = spawn("sleep", ["600"], { argv0: basename(program), cwd: dirname(program) });
+  await once(child, "spawn");
+  t.after(() => child.kill());
+  writeFileSync(path, `${child.pid}\n`);
+  assert.throws(() => checkPidFile(path), { message: `already running as process ${child.pid}, says ${path}` });
+});
 
 test("the pid of a stranger, our own from before a restart, and an empty file are stale", async (t) => {
   const path = join(scratchFolder(t), "pid");

@@ -1,5 +1,5 @@
-import { linkSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
+import { linkSync, readFileSync, readlinkSync, unlinkSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 
 /** The pid file cannot be ours; the message says why. */
 export class PidFileRefused extends Error {
@@ -88,9 +88,23 @@ function isOneOfUs(pid: number): boolean {
   } catch {
     return true; // nothing known of a live process: better no start than two daemons
   }
+  const folder = workingFolder(pid);
   return commandLine.some(
-    (word) => word === process.argv[1] || /(?:^|\/)(?:mailshunt|lmtp-proxy)(?:\.py)?$/.test(word),
+    // Node makes argv[1] absolute, the system keeps it as it was written.
+    (word) =>
+      join(folder, word) === process.argv[1] ||
+      word === process.argv[1] ||
+      /(?:^|\/)(?:mailshunt|lmtp-proxy)(?:\.py)?$/.test(word),
   );
+}
+
+/** Empty where we have no right to know: that of another user's process. */
+function workingFolder(pid: number): string {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`);
+  } catch {
+    return "";
+  }
 }
 
 function isAlive(pid: number): boolean {
