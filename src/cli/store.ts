@@ -108,7 +108,8 @@ function watchSignals(): { first: Promise<string>; second: Promise<string>; forg
   };
 }
 
-function toServerOptions(options: StoreCommandOptions): StoreServerOptions {
+/** @throws CommandFault for what is not written as it should be */
+export function toServerOptions(options: StoreCommandOptions): StoreServerOptions {
   const parsed = parseEndpoint(options.listen);
   if (parsed.kind === "bad") throw new CommandFault(EXIT.usage, `--listen: ${parsed.reason}`);
   const users = options.users ?? "any";
