@@ -2,16 +2,15 @@ import { BackendPool, type PoolContext } from "../backends/pool.ts";
 import type { BackendOptions } from "../backends/options.ts";
 import { isDeepStrictEqual } from "node:util";
 import type { Announcement } from "../protocols/lmtp/greeting.ts";
-import { createRouter, type Router } from "../routing/router.ts";
+import { createRouter, type Router, type RouterParts } from "../routing/router.ts";
 import type { RoutingOptions } from "../routing/options.ts";
-import type { Table } from "../tables/table.ts";
 import type { LmtpOptions } from "./options.ts";
 
 export interface WorldParts {
   /** Counts the configurations of this daemon from 1. */
   readonly generation: number;
   readonly backends: ReadonlyMap<string, BackendOptions>;
-  readonly tables: ReadonlyMap<string, Table>;
+  readonly tables: RouterParts["tables"];
   readonly routing: RoutingOptions;
   readonly lmtp: LmtpOptions;
   readonly context: PoolContext;
@@ -78,6 +77,11 @@ export class World {
       dsn: known.length > 0 && known.every((capabilities) => capabilities?.dsn ?? false),
       xforward: isTrustedClient,
     };
+  }
+
+  /** Breaks every store session: deliveries under way end with 451, those past their final dot as uncertain. */
+  destroy(reason: string): void {
+    for (const pool of this.pools.values()) pool.destroy(reason);
   }
 
   /** Ends the idle sessions of those backends that `next` does not share. */
