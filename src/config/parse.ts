@@ -10,7 +10,7 @@ import { makeParts } from "./parts.ts";
 import type { ConfigParts, Format } from "./parts.ts";
 import { describeReadError } from "./read-error.ts";
 import { composeYaml } from "./yaml/compose.ts";
-import type { DuplicateKey } from "./yaml/compose.ts";
+import type { DuplicateKey } from "./yaml/composer.ts";
 import { describeNode } from "./yaml/node.ts";
 import type { MappingNode, YamlNode } from "./yaml/node.ts";
 import { decodeSource } from "./yaml/source-text.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { composeYaml } from "./compose.ts";
-import type { Composed } from "./compose.ts";
+import type { Composed } from "./composer.ts";
 import { liftTables } from "./lift.ts";
 import type { YamlNode } from "./node.ts";
 import { isTablePath } from "./tables.ts";
