@@ -63,7 +63,9 @@ export function createServing(parts: ServingParts): Serving {
   let pidFile: PidFile | undefined;
   let reloads = 0;
   let isStopping = false;
-  /** Resolves when no delivery goes by a configuration from before the one in effect. */
+  /** Replaced configurations by which deliveries still go. */
+  const leaving = new Set<World>();
+  /** Resolves when there is none. */
   let drained = Promise.resolve();
 
   const listeners = new ListenerSet({
@@ -192,6 +194,7 @@ export function createServing(parts: ServingParts): Serving {
       throw error;
     }
     running = next;
+    const isDrained = leave(old.world, next.world);
     prepared.commit();
     listeners.open();
     probe(next.world);
@@ -199,17 +202,22 @@ export function createServing(parts: ServingParts): Serving {
     warnOfRestart(old.config, config);
     for (const reason of await listeners.applyAccess()) say("warning", reason);
     say("notice", `reload ${number} took effect, ${config.source.path} is reloaded: ${summarize(config)}`);
-    announceDrain(number, old.world, next.world);
-    return [];
-  }
-
-  function announceDrain(number: number, old: World, successor: World): void {
-    const ended = new Promise<void>((resolve) => old.whenDrained(resolve));
-    drained = Promise.all([drained, ended]).then(() => {
-      old.retire(successor);
+    void isDrained.then(() => {
       say("notice", `reload ${number}: no delivery admitted before it is under way any more`);
       return undefined;
     });
+    return [];
+  }
+
+  /** @returns when no delivery goes by a configuration from before `successor` */
+  function leave(old: World, successor: World): Promise<void> {
+    leaving.add(old);
+    drained = Promise.all([drained, whenDrained(old)]).then(() => {
+      leaving.delete(old);
+      old.retire(successor);
+      return undefined;
+    });
+    return drained;
   }
 
   function warnOfRestart(old: Config, next: Config): void {
@@ -222,16 +230,23 @@ export function createServing(parts: ServingParts): Serving {
     isStopping = true;
     serviceManager.stopping();
     listeners.stopAccepting();
-    const limitMs = running?.config.process.shutdownTimeoutMs ?? 0;
     say("notice", `${reason}: stopping, ${count(listeners.connectionCount, "client")} connected`);
-    if (!(await endsWithin(listeners.shutdown(), limitMs))) {
-      say("warning", `${count(listeners.connectionCount, "client")} not finished after ${limitMs} ms: closing`);
-      listeners.destroy();
-      await endsWithin(listeners.shutdown(), LAST_WORDS_MS);
-    }
-    running?.world.retire(undefined);
+    if (running !== undefined) await endWithin(running);
     await serviceManager.settled();
     say("notice", "stopped");
+  }
+
+  /** Lets deliveries finish, those whose client has gone included, and ends them when their time is over. */
+  async function endWithin({ world: last, config }: Running): Promise<void> {
+    const limitMs = config.process.shutdownTimeoutMs;
+    const ended = Promise.all([listeners.shutdown(), drained, whenDrained(last)]);
+    if (!(await isDoneWithin(ended, limitMs))) {
+      say("warning", `${count(listeners.connectionCount, "client")} not finished after ${limitMs} ms: closing`);
+      for (const each of [...leaving, last]) each.destroy("shutting down");
+      listeners.destroy();
+      await isDoneWithin(ended, LAST_WORDS_MS);
+    }
+    last.retire(undefined);
   }
 
   function abandon(): void {
@@ -267,19 +282,17 @@ function isForeseen(error: unknown): boolean {
   return error instanceof Error && "code" in error && typeof error.code === "string";
 }
 
+function whenDrained(world: World): Promise<void> {
+  return new Promise((resolve) => world.whenDrained(resolve));
+}
+
 /** Keeps the process alive meanwhile, which a `Clock` would not. */
-function endsWithin(promise: Promise<void>, limitMs: number): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    const timeout = setTimeout(() => resolve(false), limitMs);
-    promise.then(
-      () => {
-        clearTimeout(timeout);
-        resolve(true);
-      },
-      (error: unknown) => {
-        clearTimeout(timeout);
-        reject(error instanceof Error ? error : new Error(String(error)));
-      },
-    );
-  });
+async function isDoneWithin(promise: Promise<unknown>, limitMs: number): Promise<boolean> {
+  const { promise: late, resolve } = Promise.withResolvers<boolean>();
+  const timeout = setTimeout(resolve, limitMs, false);
+  try {
+    return await Promise.race([promise.then(() => true), late]);
+  } finally {
+    clearTimeout(timeout);
+  }
 }

@@ -34,6 +34,8 @@ export class BackendPool {
   readonly #waiting: Waiter[] = [];
   /** Connections to the store, those included that are opening or closing. */
   #open = 0;
+  /** The sessions on them. */
+  readonly #sessions = new Set<BackendSession>();
   #capabilities: Capabilities | undefined;
   #isClosing = false;
   #failFast: { readonly untilMs: number; readonly error: BackendUnavailable } | undefined;
@@ -95,12 +97,18 @@ export class BackendPool {
     }
   }
 
+  /** Ends everything at once: what is past its final dot is uncertain then. */
+  destroy(reason: string): void {
+    this.close();
+    for (const session of [...this.#sessions]) session.cut(reason);
+  }
+
   #dial(request: SessionRequest): () => void {
     const { clock } = this.#context;
     const startedMs = clock.nowMs();
     let wanted: SessionRequest | undefined = request;
     this.#open += 1;
-    new BackendSession(this.options, this.#context, {
+    const session = new BackendSession(this.options, this.#context, {
       onReady: (session, note) => {
         this.#capabilities = session.capabilities;
         this.#failFast = undefined;
@@ -120,8 +128,12 @@ export class BackendPool {
           waiter.request.onUnavailable(error);
         }
       },
-      onClosed: () => this.#makeRoom(),
+      onClosed: () => {
+        this.#sessions.delete(session);
+        this.#makeRoom();
+      },
     });
+    this.#sessions.add(session);
     return () => (wanted = undefined);
   }
 

@@ -159,6 +159,11 @@ export class BackendSession {
     this.#lose("aborted");
   }
 
+  /** Ends at once; the user hears it as any other loss. */
+  cut(reason: string): void {
+    this.#lose(reason);
+  }
+
   #onMissed(): void {
     const onIdle = this.#onIdle;
     this.#onIdle = undefined;

@@ -16,7 +16,7 @@ interface ConfigFlag {
 
 /**
  * Runs a command line, without Node's and the script's own name. What a command needs is loaded when it is called.
- * @returns the exit code; 64 for a command line that makes no sense
+ * @returns the exit code; 64 for a command line that makes no sense, 70 for a bug of ours
  */
 export async function runCommandLine(words: readonly string[]): Promise<number> {
   // A reader that has seen enough, as `head`, is no fault of anybody.
@@ -31,8 +31,9 @@ export async function runCommandLine(words: readonly string[]): Promise<number> 
     if (first === "lmtp-proxy") await lmtpProxy(exitWith).parseAsync(rest, { from: "user" });
     else await mailshunt(exitWith).parseAsync([...words], { from: "user" });
   } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    process.stderr.write(`mailshunt: a bug: ${error instanceof Error ? error.stack : String(error)}\n`);
+    return EXIT.software;
   }
   return exitCode;
 }
