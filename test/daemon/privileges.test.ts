@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import { chmodSync, chownSync, mkdirSync, readFileSync, renameSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { findUser } from "../../src/core/accounts.ts";
+import { runMailshunt, startMailshunt, writeConfig } from "../support/daemon-process.ts";
+import { textOf, waitForFileText } from "../support/file-text.ts";
+import { scratchFolder } from "../support/scratch-folder.ts";
+
+const IS_ROOT = process.geteuid?.() === 0;
+const STORE = { old: 'lmtp: "unix:/nonexistent/old"' };
+
+test("root binds, then becomes the user for good; others are told that only root can", async (t) => {
+  const folder = scratchFolder(t);
+  const nobody = await findUser("nobody");
+  assert.ok(nobody?.gid !== undefined);
+  const run = join(folder, "run");
+  mkdirSync(run);
+  chmodSync(folder, 0o755);
+  const logPath = join(run, "log");
+  const config = writeConfig(folder, {
+    listeners: [`address: "unix:${folder}/lmtp", owner: root, group: root, permissions: "0600"`],
+    backends: STORE,
+    more: [`process: { user: nobody, pid_file: ${folder}/pid }`, `log: { to: ${logPath} }`],
+  });
+  if (!IS_ROOT) {
+    const { code, stderr } = await runMailshunt(t, ["serve", "-c", config]);
+    assert.equal(code, 71);
+    assert.match(stderr, /process\.user asks for user id \d+ .*: start as root, or as that user\n$/);
+    return;
+  }
+  // The log's folder is the user's, as packages make it; the sockets' folder is root's.
+  chownSync(run, nobody.uid, nobody.gid);
+  const daemon = startMailshunt(t, ["serve", "-c", config]);
+  await waitForFileText(logPath, /is ready/);
+  const status = readFileSync(`/proc/${daemon.pid}/status`, "utf8");
+  const four = (id: number): string => Array.from({ length: 4 }, () => id).join("\t");
+  assert.match(status, new RegExp(`^Uid:\t${four(nobody.uid)}$`, "m"));
+  assert.match(status, new RegExp(`^Gid:\t${four(nobody.gid)}$`, "m"));
+  assert.doesNotMatch(status, /^Groups:\t.*\b0\b/m);
+  assert.match(textOf(logPath), new RegExp(`running as user id ${nobody.uid} and group id ${nobody.gid}$`, "m"));
+
+  const socket = statSync(join(folder, "lmtp"));
+  assert.deepEqual([socket.uid, socket.mode & 0o777], [0, 0o600]);
+  assert.equal(statSync(logPath).uid, nobody.uid);
+
+  // A rotation needs no root, and neither does a reload.
+  renameSync(logPath, `${logPath}.1`);
+  daemon.signal("SIGHUP");
+  await waitForFileText(logPath, /reload 1 took effect/);
+  daemon.signal("SIGTERM");
+  assert.deepEqual(await daemon.exited, { code: 0, signal: null });
+
+  // What is left in root's folder does not stop the next start.
+  const again = startMailshunt(t, ["serve", "-c", config]);
+  await waitForFileText(logPath, /is ready/);
+  assert.equal(readFileSync(join(folder, "pid"), "utf8"), `${again.pid}\n`);
+  again.signal("SIGTERM");
+  await again.exited;
+});
+
+test("a file that the user cannot read is warned of before the reload that would fail", async (t) => {
+  const folder = scratchFolder(t); // 0700, so that nobody else can look into it
+  const config = writeConfig(folder, {
+    listeners: ['address: "127.0.0.1:0"'],
+    backends: STORE,
+    more: [`process: { user: ${IS_ROOT ? "nobody" : String(process.geteuid?.())} }`],
+  });
+  const daemon = startMailshunt(t, ["serve", "-c", config]);
+  if (IS_ROOT) {
+    await daemon.nextLine(/warning: \S+\/mailshunt\.yaml cannot be read by the user we run as: a reload will fail$/);
+    await daemon.nextLine(/is ready/);
+    daemon.signal("SIGUSR1");
+    await daemon.nextLine(/error: reload 1 failed/);
+  } else await daemon.nextLine(/is ready/);
+  daemon.signal("SIGTERM");
+  assert.deepEqual(await daemon.exited, { code: 0, signal: null });
+});
+
+test("a user that does not exist: 71, before anything is bound", async (t) => {
+  const folder = scratchFolder(t);
+  const config = writeConfig(folder, {
+    listeners: ['address: "127.0.0.1:0"'],
+    backends: STORE,
+    more: ["process: { user: nosuchuser }"],
+  });
+  const { code, stderr } = await runMailshunt(t, ["serve", "-c", config]);
+  assert.equal(code, 71);
+  assert.match(stderr, /error: process\.user: there is no user "nosuchuser"\n$/);
+});
