@@ -288,7 +288,9 @@ export class StoreLeg implements SessionUser {
     this.#finalAt += 1;
     const isDone = this.#finalAt === this.#accepted.length;
     if (!isDone) this.#session?.expect("the end of data", this.pool.options.timeouts.finalMs);
-    this.#events.onFinal(recipient, this.#judge("end of data", reply), false);
+    // Dovecot that shuts down saves the message, then says 421 4.3.2 instead of 250.
+    if (reply.code === 421) this.#events.onFinal(recipient, lostReply(this.#names, describeReply(reply), true), true);
+    else this.#events.onFinal(recipient, this.#judge("end of data", reply), false);
     if (!isDone) return;
     const session = this.#session;
     this.#end();
