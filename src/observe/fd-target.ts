@@ -29,10 +29,12 @@ export function openFileTarget(path: string): FileTarget {
 
 /**
  * O_NONBLOCK belongs to the open file, which we share with our parent, so the pipe or terminal is opened anew; where
- * there is no /proc or no right to it, writes go to the shared one and may wait.
+ * there is no /proc or no right to it, writes go to the shared one and may wait. A regular file never makes anybody
+ * wait, and is not opened anew: others go on writing at the shared offset, over what we would append.
  */
 function openOwnStderr(): number {
   try {
+    if (fstatSync(STDERR).isFile()) return STDERR;
     return openSync(`/proc/self/fd/${STDERR}`, OWN_STDERR);
   } catch {
     return STDERR;
