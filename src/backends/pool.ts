@@ -84,7 +84,11 @@ export class BackendPool {
 
   /** Learns what the store announces, before the first message needs it. */
   probe(): void {
-    this.request({ onSession: (session) => this.release(session, true), onUnavailable: () => undefined }, true);
+    const onSession = (session: BackendSession): void => {
+      session.uses -= 1; // no transaction
+      this.release(session, true);
+    };
+    this.request({ onSession, onUnavailable: () => undefined }, true);
   }
 
   /** Ends what is idle; what is lent ends when it comes back. */

@@ -84,8 +84,8 @@ export function startMailshunt(t: Scope, words: readonly string[], options: RunO
     hasLine: (pattern) => find(pattern, 0) !== undefined,
     signal: (name) => void child.kill(name),
     exited,
-    async nextLine(pattern) {
-      return await new Promise((resolve, reject) => {
+    nextLine(pattern) {
+      return new Promise((resolve, reject) => {
         const look = (): void => {
           const found = find(pattern, from);
           if (found === undefined && exit === undefined) return;
