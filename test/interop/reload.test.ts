@@ -11,7 +11,9 @@ import { createStarted, whyNoServers } from "./servers.ts";
 
 const MESSAGES = 2000;
 const RELOADS = 20;
-const SMTP_CONNECTIONS = 4;
+/** By SIGKILL and by SIGTERM in turn. Some of them hit deliveries between the final dot and its reply. */
+const KILLS = 5;
+const SMTP_CONNECTIONS = 16;
 const USERS_PER_STORE = 8;
 /** Ends a run that has come to a stand. */
 const PATIENCE_MS = 120_000;
@@ -70,7 +72,7 @@ routing: { key: address, tables: [users] }
   });
   after(() => started.stop());
 
-  test("twenty reloads and a killed store lose nothing and repeat only what is uncertain", async (t) => {
+  test("twenty reloads and a store killed five times lose nothing and repeat only what is uncertain", async (t) => {
     const countSent = countIn(mailshunt.log.text, / status=sent /g);
     const reached = (share: number): Promise<true> => {
       const wanted = Math.floor(2 * MESSAGES * share);
@@ -84,14 +86,16 @@ routing: { key: address, tables: [users] }
         await mailshunt.reload(configure(round)(mailshunt.folder), round % 2 === 0 ? "SIGHUP" : "SIGUSR1");
       }
     };
-    const killAndRestart = async (): Promise<void> => {
-      await reached(0.4);
-      const from = mailshunt.log.text().length;
-      await dovecot.kill();
-      await mailshunt.log.waitFor(/ status=(?:deferred|uncertain) /, { from });
-      await dovecot.start();
+    const killAgainAndAgain = async (): Promise<void> => {
+      for (let kill = 1; kill <= KILLS; kill += 1) {
+        await reached(kill / (KILLS + 1));
+        const from = mailshunt.log.text().length;
+        await (kill % 2 === 1 ? dovecot.kill() : dovecot.shutDown());
+        await mailshunt.log.waitFor(/ status=(?:deferred|uncertain) /, { from });
+        await dovecot.start();
+      }
     };
-    const [sent] = await Promise.all([sendAll(postfix.smtpPort), reloadAgainAndAgain(), killAndRestart()]);
+    const [sent] = await Promise.all([sendAll(postfix.smtpPort), reloadAgainAndAgain(), killAgainAndAgain()]);
     assert.equal(sent.length, MESSAGES);
     await postfix.waitForEmptyQueue({ withinMs: PATIENCE_MS });
 

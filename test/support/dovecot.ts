@@ -22,6 +22,8 @@ export interface Dovecot {
   messages(user: string): Promise<Buffer[]>;
   /** SIGKILL to every process of it. */
   kill(): Promise<void>;
+  /** Ends it as an administrator does. */
+  shutDown(): Promise<void>;
   /** Starts it again, on the same port, with the same mail. */
   start(): Promise<void>;
   stop(): Promise<void>;
@@ -61,6 +63,7 @@ export async function startDovecot(options: DovecotOptions): Promise<Dovecot> {
     log,
     messages: (user) => readMaildir(join(folder, "mail", user, "Maildir", "new")),
     kill: () => master.kill(),
+    shutDown: () => master.stop(),
     start,
     async stop() {
       await master.stop();

@@ -41,7 +41,7 @@ export function startDaemon(command: readonly string[], options: DaemonOptions =
     cwd: options.cwd,
     env: { ...process.env, ...options.env },
     stdio: ["ignore", "pipe", "pipe"],
-    // Postfix's master kills its process group when it ends; that must not be ours.
+    // A process group of its own: Postfix's master kills the one it is in, and we kill all of it.
     detached: true,
   });
   const { pid } = child;
@@ -51,10 +51,11 @@ export function startDaemon(command: readonly string[], options: DaemonOptions =
   child.unref();
   const read = collectOutput(child);
   const isRunning = (): boolean => child.exitCode === null && child.signalCode === null;
-  const end = async (tree: readonly number[]): Promise<void> => {
-    await until(`process ${pid} (${command[0]}) has ended`, () => (isRunning() ? undefined : true));
-    killAll(tree.filter(isAlive));
-    await until(`no process of ${command[0]} is left`, () => (tree.some(isAlive) ? undefined : true));
+  const hasEnded = (): true | undefined => (isRunning() ? undefined : true);
+  const end = async (): Promise<void> => {
+    killGroup(pid);
+    await until(`${command[0]} has ended`, hasEnded);
+    await until(`no process of ${command[0]} is left`, () => (isGroupAlive(pid) ? undefined : true));
     tellKeeper("forget", pid);
   };
   return {
@@ -63,19 +64,12 @@ export function startDaemon(command: readonly string[], options: DaemonOptions =
     isRunning,
     signal: (name) => void child.kill(name),
     async stop() {
-      const tree = processTree(pid);
       if (isRunning()) child.kill("SIGTERM");
-      const ended = until("stopped", () => (isRunning() ? undefined : true), {
-        withinMs: options.stopTimeoutMs ?? 10_000,
-      });
-      await ended.catch(() => killAll(tree));
-      await end(tree);
+      // Whoever does not end in time is killed like everybody else.
+      await until("stopped", hasEnded, { withinMs: options.stopTimeoutMs ?? 10_000 }).catch(() => undefined);
+      await end();
     },
-    async kill() {
-      const tree = processTree(pid);
-      killAll(tree);
-      await end(tree);
-    },
+    kill: end,
   };
 }
 
@@ -114,22 +108,17 @@ function collectOutput(child: ChildProcess): () => string {
   return () => text;
 }
 
-/** A process and all its descendants, oldest first. */
-function processTree(root: number): number[] {
-  const children = new Map<number, number[]>();
-  for (const name of readdirSync("/proc")) {
-    const pid = Number(name);
-    if (!Number.isInteger(pid)) continue;
-    const parent = readParent(pid);
-    if (parent === undefined) continue;
-    children.set(parent, [...(children.get(parent) ?? []), pid]);
-  }
-  const tree = [root];
-  for (const pid of tree) tree.push(...(children.get(pid) ?? []));
-  return tree;
+/** Whether any process of a group is alive. */
+function isGroupAlive(groupId: number): boolean {
+  return readdirSync("/proc").some((name) => {
+    if (!/^\d+$/.test(name)) return false;
+    const [state, , group] = readStat(name) ?? [];
+    return group === String(groupId) && state !== "Z";
+  });
 }
 
-function readStat(pid: number): string[] | undefined {
+/** Fields of /proc/PID/stat from the third on: state, parent, process group. */
+function readStat(pid: string): string[] | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
     // The second field, the name in parentheses, may hold blanks. Source: proc(5).
@@ -139,23 +128,13 @@ function readStat(pid: number): string[] | undefined {
   }
 }
 
-function readParent(pid: number): number | undefined {
-  const parent = readStat(pid)?.[1];
-  return parent === undefined ? undefined : Number(parent);
-}
-
-function isAlive(pid: number): boolean {
-  const state = readStat(pid)?.[0];
-  return state !== undefined && state !== "Z";
-}
-
-function killAll(pids: readonly number[]): void {
-  for (const pid of pids)
-    try {
-      process.kill(pid, "SIGKILL");
-    } catch {
-      // It has ended meanwhile.
-    }
+/** Kills all processes of a group in one step, so that none can start another meanwhile. */
+function killGroup(groupId: number): void {
+  try {
+    process.kill(-groupId, "SIGKILL");
+  } catch {
+    // None is left.
+  }
 }
 
 export interface Ran {
