@@ -173,18 +173,20 @@ export class BackendSession {
 
   #onData(chunk: Buffer): void {
     this.#decoder.push(chunk);
-    for (;;) {
+    // What has come answers nothing that is sent from here on: a store that says more is out of step.
+    let due = this.#capabilities === undefined ? 1 : this.#unanswered - this.#backlog.length;
+    for (; ; due -= 1) {
       if (this.#isClosed) return;
       const event = this.#decoder.next();
       if (event === undefined) return;
       if (event.kind === "malformed") this.#lose(`the store does not speak LMTP: ${event.reason}`);
+      else if (due === 0) this.#lose(`the store said ${describeReply(event.reply)} without being asked`);
       else if (this.#capabilities === undefined) this.#onHandshakeReply(event.reply);
       else this.#onReply(event.reply);
     }
   }
 
   #onReply(reply: Reply): void {
-    if (this.#unanswered === 0) return this.#lose(`the store said ${describeReply(reply)} without being asked`);
     this.#unanswered -= 1;
     const next = this.#backlog.shift();
     if (next !== undefined) this.#connection.writeText(next);
@@ -209,7 +211,6 @@ export class BackendSession {
       case "ready": {
         this.#capabilities = step.capabilities;
         this.#deadline.clear();
-        // What follows the last handshake reply uninvited shows itself when it is read.
         const opening = this.#opening;
         this.#opening = undefined;
         opening?.onReady(this, step.note);
