@@ -6,3 +6,17 @@ export function breakOff(socket: Socket): void {
   if (socket.remoteFamily === undefined) socket.destroy();
   else socket.resetAndDestroy();
 }
+
+/** Sleeps, but no longer than the connection lives: a test that is over does not wait. */
+export function sleepUnlessClosed(socket: Socket, pauseMs: number): Promise<void> {
+  if (socket.destroyed) return Promise.resolve();
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      socket.off("close", end);
+      resolve();
+    };
+    const timer = setTimeout(end, pauseMs);
+    socket.once("close", end);
+  });
+}

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Socket } from "node:net";
 
-import { breakOff } from "./break-off.ts";
+import { breakOff, sleepUnlessClosed } from "./break-off.ts";
 import { byteQueue } from "./byte-queue.ts";
 import { authenticate } from "./fake-backend-auth.ts";
 import { BodyScanner } from "./fake-backend-body.ts";
@@ -154,7 +154,7 @@ export async function serveFake(socket: Socket, connection: number, shared: Fake
     for (;;) {
       if (behaviour !== undefined && typeof behaviour === "object" && "do" in behaviour && behaviour.do === "slow") {
         const { pauseMs } = behaviour;
-        await new Promise((resolve) => setTimeout(resolve, pauseMs));
+        await sleepUnlessClosed(socket, pauseMs);
       } else if (behaviour !== undefined && due()) {
         const act = behaviour;
         behaviour = undefined;
