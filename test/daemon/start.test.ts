@@ -6,6 +6,7 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { MAIN, runMailshunt, startMailshunt, writeConfig } from "../support/daemon-process.ts";
+import { waitForFileText } from "../support/file-text.ts";
 import { scratchFolder } from "../support/scratch-folder.ts";
 
 const STORE = { old: 'lmtp: "unix:/nonexistent/old"' };
@@ -115,7 +116,7 @@ test("under systemd: READY after the sockets, RELOADING and READY around a reloa
   });
   await daemon.nextLine(/is ready/);
   daemon.signal("SIGHUP");
-  await daemon.nextLine(/reload 1 took effect/);
+  await waitForFileText(heard, /READY(?:.|\n)*RELOADING(?:.|\n)*READY/);
   daemon.signal("SIGTERM");
   await daemon.exited;
   assert.match(
