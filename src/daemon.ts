@@ -84,7 +84,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
       if (nowMs - stoppingSinceMs < sameSignalMs) return;
       say("warning", `second signal, ${signal}: ending at once`);
       void end(128 + osConstants.signals[signal]);
-    } else if (isStarted) void serving.stop(signal).then(() => stopped.resolve(EXIT.ok), stopped.reject);
+    } else if (isStarted) void serving.stop(signal).then(() => stopped.resolve(EXIT.ok));
     else void end(EXIT.ok);
     stoppingSinceMs ??= nowMs;
   };

@@ -1,9 +1,10 @@
 import { lookup } from "node:dns/promises";
 import { createServer, isIP } from "node:net";
 import type { ListenOptions as NodeListenOptions, Server, Socket } from "node:net";
+import { isDeepStrictEqual } from "node:util";
 import type { Endpoint } from "../core/endpoint.ts";
 import { CannotListen, messageOf, systemCode } from "./cannot-listen.ts";
-import { applyAccess, checkPlace, isStill, placeSocket, removeQuietly, resolveAccess } from "./socket-file.ts";
+import { applyAccess, checkPlace, placeSocket, removeQuietly, resolveAccess, whoseIs } from "./socket-file.ts";
 import type { SocketAccess } from "./socket-file.ts";
 
 /** Connections the kernel keeps until we accept them; net.core.somaxconn caps it, 4096 on Linux. */
@@ -37,7 +38,7 @@ export async function listen(options: ListenOptions, events: ListenerEvents): Pr
 }
 
 async function listenUnix(path: string, access: SocketAccess, events: ListenerEvents): Promise<Listener> {
-  const resolved = await resolveAccess(path, access);
+  let resolved = await resolveAccess(path, access);
   await checkPlace(path);
   const server = newServer(events);
   const identity = await placeSocket(path, resolved, (boundPath) => bind(server, events, { path: boundPath })).catch(
@@ -51,15 +52,19 @@ async function listenUnix(path: string, access: SocketAccess, events: ListenerEv
     address,
     async changeAccess(changed) {
       const next = await resolveAccess(path, changed);
-      if (!isStill(path, identity)) throw new CannotListen(address, "the socket was replaced by another process");
+      if (whoseIs(path, identity) === "another's")
+        throw new CannotListen(address, "the socket was replaced by another process");
+      // Whoever gave up root can do none of this, and mostly there is nothing to do.
+      if (isDeepStrictEqual(next, resolved)) return;
       try {
         applyAccess(path, next);
+        resolved = next;
       } catch (error) {
         throw new CannotListen(address, `owner and permissions stay until a restart: ${messageOf(error)}`, error);
       }
     },
     close() {
-      if (isStill(path, identity)) removeQuietly(path);
+      if (whoseIs(path, identity) === "ours") removeQuietly(path);
       server.close();
     },
   };

@@ -159,10 +159,17 @@ export function identify(path: string): FileIdentity {
   return { device: dev, inode: ino };
 }
 
-/** True while the file at `path` is the one that was put there. */
-export function isStill(path: string, identity: FileIdentity): boolean {
-  const found = lstatSync(path, { bigint: true, throwIfNoEntry: false });
-  return found !== undefined && found.dev === identity.device && found.ino === identity.inode;
+/**
+ * Whose the file at `path` is by now. `unknown`: we have no right to look any more, as after giving up root for a socket
+ * in a folder that is closed to others, such as Postfix's `private`.
+ */
+export function whoseIs(path: string, identity: FileIdentity): "ours" | "another's" | "unknown" {
+  try {
+    const found = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+    return found?.dev === identity.device && found.ino === identity.inode ? "ours" : "another's";
+  } catch {
+    return "unknown";
+  }
 }
 
 export function removeQuietly(path: string): void {

@@ -59,6 +59,30 @@ test("root binds, then becomes the user for good; others are told that only root
   await again.exited;
 });
 
+test("a socket in a folder that is closed to the user, as Postfix's private: reloads and ends quietly", async (t) => {
+  const folder = scratchFolder(t);
+  chmodSync(folder, 0o755);
+  const closed = join(folder, "private");
+  mkdirSync(closed, { mode: 0o700 });
+  const logPath = join(folder, "log");
+  const user = IS_ROOT ? "nobody" : String(process.geteuid?.());
+  const config = writeConfig(folder, {
+    listeners: [`address: "unix:${closed}/lmtp", permissions: "0666"`],
+    backends: STORE,
+    more: [`process: { user: ${user} }`, `log: { to: ${logPath} }`],
+  });
+  // Twice: the second one finds what the first could not remove.
+  for (const start of [1, 2]) {
+    const daemon = startMailshunt(t, ["serve", "-c", config]);
+    await waitForFileText(logPath, new RegExp(`(?:is ready[^]*){${start}}`));
+    daemon.signal("SIGHUP");
+    await waitForFileText(logPath, new RegExp(`(?:no delivery admitted before it[^]*){${start}}`));
+    daemon.signal("SIGTERM");
+    assert.deepEqual(await daemon.exited, { code: 0, signal: null });
+  }
+  assert.doesNotMatch(textOf(logPath), /daemon\[\d+\]: (?:warning|error)/);
+});
+
 test("a file that the user cannot read is warned of before the reload that would fail", async (t) => {
   const folder = scratchFolder(t); // 0700, so that nobody else can look into it
   const config = writeConfig(folder, {
