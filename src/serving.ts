@@ -137,7 +137,7 @@ export function createServing(parts: ServingParts): Serving {
       log.giveTo(identity.uid, identity.gid);
       becomeUser(identity);
       say("info", `running as user id ${identity.uid} and group id ${identity.gid}`);
-      warnIfUnreadable(config.source.path);
+      for (const file of [config.source.path, import.meta.filename]) warnIfUnreadable(file);
     }
     if (settings.to.kind !== "file") log.configure(settings);
     listeners.open();
