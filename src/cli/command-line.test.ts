@@ -72,9 +72,9 @@ test("route says what was decided and why", async (t) => {
   user key  user2
   decision  deliver to new at 10.0.0.2:24
   because   table users, key user2
-  asked     table users has not User2+news
-  asked     table users has not user2+news
-  asked     table users has not User2
+  asked     table users has no User2+news
+  asked     table users has no user2+news
+  asked     table users has no User2
   asked     table users has user2: new
 user4
   user key  user4
@@ -85,8 +85,8 @@ Nobody@x
   user key  nobody
   decision  unknown: 451 4.1.1, the client tries again
   because   no table has the user, and there is no routing.fallback
-  asked     table users has not Nobody
-  asked     table users has not nobody
+  asked     table users has no Nobody
+  asked     table users has no nobody
 grüße@x
   user key  grüße
   decision  deliver to new at 10.0.0.2:24

@@ -124,7 +124,7 @@ function describeReason(route: Route): string {
 }
 
 function describeQuestion({ table, key, answer }: RouterQuestion): string {
-  const said = { found: "has", absent: "has not", failed: "could not look up" }[answer.kind];
+  const said = { found: "has", absent: "has no", failed: "could not look up" }[answer.kind];
   return `table ${table} ${said} ${key}${answer.kind === "found" ? `: ${answer.value}` : ""}`;
 }
 
