@@ -115,6 +115,8 @@ function toFakeOptions(setup: StoreSetup): FakeBackendOptions {
     ...(endOfData === undefined ? {} : { endOfData }),
     ...(auth === undefined ? {} : { auth }),
     script: Object.fromEntries(entries) as Script,
+    // Shorter than the proxy's own timeouts: what only these bring about is not what a dialog shows.
+    patienceMs: 3000,
   };
 }
 
