@@ -1,110 +1,70 @@
 import type { Socket } from "node:net";
 import type { Clock } from "../core/clock.ts";
 import { Deadline } from "../core/deadline.ts";
-import type { Log } from "../core/log.ts";
-import { unreachable } from "../core/unreachable.ts";
 import { Connection } from "../net/connection.ts";
-import type { Command } from "../protocols/lmtp/command.ts";
 import { CommandDecoder } from "../protocols/lmtp/command-decoder.ts";
-import { greeting, lhloReply } from "../protocols/lmtp/greeting.ts";
-import { encodeReply, reply, type Reply } from "../protocols/lmtp/reply.ts";
-import {
-  INITIAL_STATE,
-  onCommand,
-  onTransactionEnd,
-  type LmtpAction,
-  type LmtpState,
-  type MailCommand,
-} from "../protocols/lmtp/server-session.ts";
-import { ChunkReader, DataReader, NO_RECIPIENTS } from "./message-reader.ts";
-import { ReplyQueue } from "./reply-queue.ts";
-import type { IncomingMessage, LmtpService } from "./service.ts";
+import { encodeReply, reply } from "../protocols/lmtp/reply.ts";
+import { ClientSession, SHUTTING_DOWN } from "./client-session.ts";
+import type { LmtpService } from "./service.ts";
 
 export interface LmtpConnectionParts {
   readonly service: LmtpService;
+  /** Id for log lines and replies. */
   readonly session: string;
   readonly isTrusted: boolean;
   readonly clock: Clock;
-  readonly log: Log;
   readonly onClosed: () => void;
 }
 
-/**
- * What the next bytes of the client are. `waiting`: nothing is read until DATA is answered.
- * `ignored`: the session is over, what still comes has no meaning.
- */
-type Input =
-  | { readonly kind: "commands" }
-  | { readonly kind: "waiting" }
-  | { readonly kind: "data"; readonly reader: DataReader }
-  | { readonly kind: "chunk"; readonly reader: ChunkReader; left: number; readonly isLast: boolean }
-  | { readonly kind: "skip"; left: number }
-  | { readonly kind: "ignored" };
-
-/** Replies that may wait for stores before no more commands are read; more than any client pipelines for good reason. */
-const MAX_PENDING_REPLIES = 1000;
-/** Refused commands after which a client is no LMTP client. */
-const MAX_BAD_COMMANDS = 100;
 /** How long a client may take to close after our last reply, in ms. */
 const CLOSE_TIMEOUT_MS = 10_000;
 
-const EARLY_BODY = reply(421, "4.5.0", "Message sent before 354: closing");
 const IDLE_TIMEOUT = reply(421, "4.4.2", "Idle for too long: closing");
-const SHUTTING_DOWN = reply(421, "4.3.2", "Shutting down: closing");
-const TOO_MANY_ERRORS = reply(421, "4.7.0", "Too many errors: closing");
 
-const COMMANDS: Input = { kind: "commands" };
-const WAITING: Input = { kind: "waiting" };
-const IGNORED: Input = { kind: "ignored" };
-
-/** One client: its bytes become commands and messages, its commands replies in their order. The one place for backpressure. */
+/** One client's socket: the one place for backpressure and for the client's silence. */
 export class LmtpConnection {
-  readonly #parts: LmtpConnectionParts;
+  readonly #service: LmtpService;
+  readonly #onGone: () => void;
   readonly #connection: Connection;
   readonly #deadline: Deadline;
   readonly #decoder: CommandDecoder;
-  readonly #replies: ReplyQueue;
-  #state: LmtpState = INITIAL_STATE;
-  #input: Input = COMMANDS;
-  /** MAIL was given; the message begins with the first RCPT, so that it goes by the configuration of that moment. */
-  #mail: MailCommand | undefined;
-  #message: IncomingMessage | undefined;
-  #chunks: ChunkReader | undefined;
-  #held: Command | undefined;
-  /** Messages that are complete and wait for final replies. */
-  readonly #finishing = new Set<IncomingMessage>();
-  #badCommands = 0;
+  readonly #session: ClientSession;
   #isPumping = false;
   #isPaused = false;
-  #isStopping = false;
   #isEnding = false;
 
-  constructor(socket: Socket, parts: LmtpConnectionParts) {
-    this.#parts = parts;
-    this.#decoder = new CommandDecoder(parts.service.limits.maxLineBytes);
-    this.#deadline = new Deadline(parts.clock, () => this.#onSilence());
+  constructor(socket: Socket, { service, session, isTrusted, clock, onClosed }: LmtpConnectionParts) {
+    this.#service = service;
+    this.#onGone = onClosed;
+    this.#decoder = new CommandDecoder(service.limits.maxLineBytes);
+    this.#deadline = new Deadline(clock, () => this.#onSilence());
     this.#connection = new Connection(socket, {
       onData: (chunk) => this.#onData(chunk),
       onDrain: () => this.#pump(),
       onEnd: () => this.#onEnd(),
       onClosed: () => this.#onClosed(),
     });
-    this.#replies = new ReplyQueue((text) => this.#connection.writeText(text));
-    this.#replies.push(greeting(parts.service.announcement(parts.isTrusted).hostname, "mailshunt"));
-    this.#deadline.set(parts.service.limits.idleTimeoutMs);
+    this.#session = new ClientSession({
+      service,
+      session,
+      isTrusted,
+      decoder: this.#decoder,
+      write: (text) => this.#connection.writeText(text),
+      wake: () => this.#pump(),
+    });
+    this.#deadline.set(service.limits.idleTimeoutMs);
   }
 
   /** Finishes the message under way, then closes. */
   stop(): void {
-    this.#isStopping = true;
+    this.#session.stop();
     this.#pump();
   }
 
   /** Says 421 in place of the replies still owed, and ends: what has no final dot is not delivered. */
   destroy(): void {
-    this.#input = IGNORED;
     this.#isEnding = true;
-    this.#dropMessage();
+    this.#session.close();
     // Who does not read would keep the socket open.
     if (this.#connection.isCongested) return this.#connection.destroy();
     this.#connection.writeText(encodeReply(SHUTTING_DOWN));
@@ -112,229 +72,33 @@ export class LmtpConnection {
   }
 
   #onData(chunk: Buffer): void {
-    if (this.#input.kind === "ignored") return;
-    this.#deadline.set(this.#parts.service.limits.idleTimeoutMs);
+    if (this.#session.isClosed) return;
+    this.#deadline.set(this.#service.limits.idleTimeoutMs);
     this.#decoder.push(chunk);
     this.#pump();
   }
 
-  /** Takes from the input what can be taken now, then reads on or pauses. */
+  /** Takes from the input what can be taken now, then reads on, pauses or ends. */
   #pump(): void {
     if (this.#isPumping) return;
     this.#isPumping = true;
-    while (this.#takeNext());
+    // A client that does not take replies is given no more of them to take.
+    while (!(this.#session.isReadingCommands && this.#connection.isCongested) && this.#session.takeNext());
     this.#isPumping = false;
-    const isIdle = this.#message === undefined && this.#finishing.size === 0 && this.#input.kind === "commands";
-    if (this.#isStopping && isIdle) this.#close(SHUTTING_DOWN);
+    this.#session.closeWhenIdle();
     this.#endWhenAnswered();
     this.#pauseOrResume();
   }
 
-  /** @returns whether there may be more to take */
-  #takeNext(): boolean {
-    switch (this.#input.kind) {
-      case "waiting":
-      case "ignored":
-        return false;
-      case "commands": {
-        if (this.#replies.length >= MAX_PENDING_REPLIES || this.#connection.isCongested) return false;
-        const command = this.#held ?? this.#decoder.next();
-        // What ends a message waits until every RCPT before it has its answer.
-        this.#held = command !== undefined && endsMessage(command) && this.#replies.length > 0 ? command : undefined;
-        if (command === undefined || this.#held !== undefined) return false;
-        const { isTrusted, service } = this.#parts;
-        const { maxMessageBytes } = service.limits;
-        const step = onCommand(this.#state, command, { isTrusted, maxMessageBytes });
-        this.#state = step.state;
-        for (const action of step.actions) this.#perform(action);
-        return true;
-      }
-      case "data": {
-        const bytes = this.#decoder.take();
-        if (bytes === undefined) return false;
-        const rest = this.#input.reader.take(bytes);
-        if (rest !== undefined) {
-          this.#decoder.unread(rest);
-          this.#finish();
-        }
-        return true;
-      }
-      case "chunk":
-      case "skip":
-        return this.#takeCounted(this.#input);
-      default:
-        return unreachable(this.#input);
-    }
-  }
-
-  #takeCounted(input: Extract<Input, { kind: "chunk" | "skip" }>): boolean {
-    if (input.left > 0) {
-      const bytes = this.#decoder.take();
-      if (bytes === undefined) return false;
-      const piece = bytes.subarray(0, input.left);
-      this.#decoder.unread(bytes.subarray(piece.length));
-      input.left -= piece.length;
-      if (input.kind === "chunk") input.reader.take(piece);
-    }
-    if (input.left === 0) {
-      this.#input = COMMANDS;
-      if (input.kind === "chunk") this.#endChunk(input.reader, input.isLast);
-    }
-    return true;
-  }
-
-  #perform(action: LmtpAction): void {
-    switch (action.kind) {
-      case "reply":
-        this.#replies.push(action.reply);
-        if (action.reply.code >= 500) this.#countBadCommand();
-        return;
-      case "greet":
-        return this.#replies.push(lhloReply(this.#parts.service.announcement(this.#parts.isTrusted)));
-      case "begin":
-        if (this.#isStopping) return this.#close(SHUTTING_DOWN);
-        this.#mail = action.mail;
-        return;
-      case "recipient":
-        return this.#addRecipient(action);
-      case "data":
-        return this.#onDataCommand();
-      case "chunk":
-        return this.#onChunkCommand(action.bytes, action.isLast);
-      case "skip":
-        this.#input = { kind: "skip", left: action.bytes };
-        return;
-      case "abort":
-        return this.#dropMessage();
-      case "close":
-        return this.#close();
-      default:
-        unreachable(action);
-    }
-  }
-
-  #addRecipient({ recipient, parameters }: Extract<LmtpAction, { kind: "recipient" }>): void {
-    if (this.#mail === undefined) throw new Error("RCPT without MAIL passed the session");
-    this.#message ??= this.#parts.service.begin(this.#mail, this.#parts.session, () => this.#pump());
-    const answer = this.#replies.reserve();
-    this.#message.addRecipient(recipient.text, parameters, (given) => {
-      answer(given);
-      this.#pump();
-    });
-  }
-
-  #onDataCommand(): void {
-    const message = this.#message;
-    if (message === undefined) return this.#replies.push(NO_RECIPIENTS);
-    this.#input = WAITING;
-    const answer = this.#replies.reserve();
-    message.startData((given) => {
-      if (this.#message !== message) return answer(given);
-      if (given.code !== 354) {
-        // MAIL and RCPT are used up with the message: it has had its answer.
-        this.#endMessage();
-        answer(given);
-      } else if (this.#decoder.hasInput) {
-        // Sent without waiting for 354, it could be commands as well as a message.
-        this.#dropMessage();
-        answer(EARLY_BODY);
-        this.#close();
-      } else {
-        this.#input = { kind: "data", reader: new DataReader(message, this.#parts.service.limits) };
-        answer(given);
-      }
-      this.#pump();
-    });
-  }
-
-  #onChunkCommand(bytes: number, isLast: boolean): void {
-    const message = this.#message;
-    if (this.#chunks !== undefined) {
-      this.#input = { kind: "chunk", reader: this.#chunks, left: bytes, isLast };
-      return;
-    }
-    const reader = new ChunkReader(message, this.#parts.service.limits);
-    this.#chunks = reader;
-    if (message === undefined) {
-      this.#input = { kind: "chunk", reader, left: bytes, isLast };
-      return;
-    }
-    this.#input = WAITING;
-    message.startData((given) => {
-      if (this.#chunks !== reader) return;
-      if (given.code !== 354) reader.refuse(given);
-      this.#input = { kind: "chunk", reader, left: bytes, isLast };
-      this.#pump();
-    });
-  }
-
-  #endChunk(reader: ChunkReader, isLast: boolean): void {
-    const end = reader.end(isLast);
-    if (end.kind === "complete") return this.#finish();
-    for (const given of end.replies) this.#replies.push(given);
-    if (end.isLast) this.#endMessage();
-  }
-
-  #finish(): void {
-    const message = this.#message;
-    if (message === undefined) throw new Error("the end of a message that never began");
-    const answers = Array.from({ length: message.acceptedCount }, () => this.#replies.reserve());
-    let left = answers.length;
-    this.#finishing.add(message);
-    this.#endMessage();
-    message.finish((index, final) => {
-      left -= 1;
-      if (left === 0) this.#finishing.delete(message);
-      answers[index]?.(final);
-      this.#pump();
-    });
-  }
-
-  /** The message is answered or out of the client's hands: the next MAIL begins another. */
-  #endMessage(): void {
-    this.#message = undefined;
-    this.#mail = undefined;
-    this.#chunks = undefined;
-    this.#state = onTransactionEnd(this.#state);
-    this.#input = COMMANDS;
-  }
-
-  #dropMessage(): void {
-    const message = this.#message;
-    this.#message = undefined;
-    this.#mail = undefined;
-    this.#chunks = undefined;
-    message?.abort();
-  }
-
-  #countBadCommand(): void {
-    this.#badCommands += 1;
-    if (this.#badCommands === MAX_BAD_COMMANDS) this.#close(TOO_MANY_ERRORS);
-  }
-
-  /** Ends the session once every reply is out. */
-  #close(last?: Reply): void {
-    if (this.#input.kind === "ignored") return;
-    this.#input = IGNORED;
-    if (last !== undefined) this.#replies.push(last);
-    this.#dropMessage();
-    this.#endWhenAnswered();
-  }
-
   #endWhenAnswered(): void {
-    if (this.#input.kind !== "ignored" || this.#replies.length > 0 || this.#isEnding) return;
+    if (!this.#session.isClosed || !this.#session.isAnswered || this.#isEnding) return;
     this.#isEnding = true;
     this.#connection.end();
     this.#deadline.set(CLOSE_TIMEOUT_MS);
   }
 
   #pauseOrResume(): void {
-    const isBlocked =
-      this.#input.kind === "waiting" ||
-      (this.#input.kind !== "ignored" &&
-        (this.#connection.isCongested ||
-          this.#replies.length >= MAX_PENDING_REPLIES ||
-          this.#message?.isCongested === true));
+    const isBlocked = this.#session.isBlocked || (this.#connection.isCongested && !this.#session.isClosed);
     if (isBlocked === this.#isPaused) return;
     this.#isPaused = isBlocked;
     if (isBlocked) this.#connection.pause();
@@ -342,30 +106,23 @@ export class LmtpConnection {
   }
 
   #onSilence(): void {
-    if (this.#isEnding) return this.#connection.destroy();
+    if (this.#isEnding || this.#connection.isCongested) return this.#connection.destroy();
     // Silence is the client's only while it is his turn.
-    const isOurTurn = this.#isPaused || this.#replies.length > 0;
-    if (isOurTurn && !this.#connection.isCongested) return this.#deadline.set(this.#parts.service.limits.idleTimeoutMs);
-    if (this.#connection.isCongested) return this.#connection.destroy();
-    this.#close(IDLE_TIMEOUT);
+    if (this.#session.isBusy) return this.#deadline.set(this.#service.limits.idleTimeoutMs);
+    this.#session.close(IDLE_TIMEOUT);
+    this.#pump();
   }
 
   /** The client says no more: what it left unfinished is off, what it finished is still answered. */
   #onEnd(): void {
-    this.#close();
-    this.#pauseOrResume();
+    this.#session.close();
+    this.#pump();
   }
 
   #onClosed(): void {
     this.#deadline.end();
-    this.#input = IGNORED;
     this.#isEnding = true;
-    this.#dropMessage();
-    for (const message of this.#finishing) message.abort();
-    this.#parts.onClosed();
+    this.#session.abandon();
+    this.#onGone();
   }
-}
-
-function endsMessage({ kind }: Command): boolean {
-  return kind === "rset" || kind === "quit" || kind === "lhlo";
 }

@@ -13,7 +13,6 @@ import {
   overQuota,
   RECIPIENT_OK,
   SAVED,
-  TOO_BIG,
   TOO_MANY,
   unknownUser,
 } from "./store-replies.ts";
@@ -80,7 +79,7 @@ export class StoreMessage {
 
   startData(onReply: (reply: Reply) => void): void {
     void this.#lookups.then(() => {
-      if (this.#isOver) return;
+      if (this.#isOver) return onReply(NO_RECIPIENTS);
       this.#accepted = this.#recipients.filter((recipient) => recipient.maildir !== undefined);
       if (this.#accepted.length === 0) return onReply(NO_RECIPIENTS);
       this.#spool = this.#context.store.newSpool(() => this.#context.onDrain());
@@ -113,8 +112,6 @@ export class StoreMessage {
     const { store } = this.#context;
     const { address } = recipient;
     const declaredBytes = Number(this.#mail.parameters.get("SIZE") ?? 0);
-    const { maxMessageBytes } = store.options;
-    if (maxMessageBytes !== undefined && declaredBytes > maxMessageBytes) return TOO_BIG;
     let found: MailboxAnswer;
     try {
       found = await store.findMailbox(address, declaredBytes);

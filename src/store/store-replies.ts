@@ -5,7 +5,6 @@ export const RECIPIENT_OK = reply(250, "2.1.5", "OK");
 export const GO_AHEAD = reply(354, undefined, "End data with <CR><LF>.<CR><LF>");
 export const NO_RECIPIENTS = reply(503, "5.5.1", "No valid recipients");
 export const TOO_MANY = reply(452, "4.5.3", "Too many recipients");
-export const TOO_BIG = reply(552, "5.3.4", "Message is larger than this store takes");
 
 export const badName = (address: string): Reply => reply(550, "5.1.3", `<${address}> No mailbox can have this name`);
 
