@@ -70,7 +70,7 @@ routing: { key: localpart, tables: [users] }
   test("XFORWARD brings Postfix's queue id into our log", async () => {
     const queueId = await postfix.send({ from: "s@x.example", to: ["ada@example.com"] }, newMessage().content);
     await postfix.waitForDelivery(queueId, "ada@example.com", "sent");
-    const [line] = mailshunt.deliveries().filter(({ ident }) => ident === queueId);
+    const [line] = await mailshunt.waitForDeliveries(queueId, 1);
     assert.deepEqual(
       [line?.to, line?.from, line?.status, line?.backend],
       ["ada@example.com", "s@x.example", "sent", "cyrus"],
@@ -81,10 +81,7 @@ routing: { key: localpart, tables: [users] }
     const message = newMessage();
     const queueId = await postfix.send({ from: "s@x.example", to: many }, message.content);
     for (const user of many) await postfix.waitForDelivery(queueId, user, "sent");
-    const bySession = Map.groupBy(
-      mailshunt.deliveries().filter(({ ident }) => ident === queueId),
-      ({ session }) => session,
-    );
+    const bySession = Map.groupBy(await mailshunt.waitForDeliveries(queueId, MANY), ({ session }) => session);
     assert.deepEqual(
       [...bySession.values()].map(({ length }) => length).toSorted((a, b) => a - b),
       [20, 50, 50],
@@ -115,8 +112,7 @@ routing: { key: localpart, tables: [users] }
     const [ada, bob] = [await cyrus.messages("ada@example.com"), await dovecot.messages("bob@example.com")];
     for (const message of messages)
       assert.deepEqual([countCopies(ada, message), countCopies(bob, message)], [1, 1], message.id);
-    const lines = mailshunt.deliveries().filter(({ ident }) => ident !== undefined && queueIds.includes(ident));
-    assert.equal(lines.length, 2 * messages.length);
+    const lines = (await Promise.all(queueIds.map((queueId) => mailshunt.waitForDeliveries(queueId, 2)))).flat();
     for (const backend of ["cyrus", "dovecot"])
       assert.ok(
         lines.some((line) => line.backend === backend && line.connectionUse > 1),

@@ -26,6 +26,8 @@ export interface Mailshunt {
   readonly folder: string;
   readonly log: ServerLog;
   deliveries(): MailshuntDelivery[];
+  /** The first lines about a message, by Postfix's queue id, once there are so many. They may come after Postfix's own. */
+  waitForDeliveries(ident: string, count: number): Promise<MailshuntDelivery[]>;
   /** Writes the configuration anew and waits until it is in force. */
   reload(config: string, signal?: "SIGUSR1" | "SIGHUP"): Promise<void>;
   /** Writes the configuration anew and waits until it is refused. */
@@ -50,6 +52,7 @@ export async function startMailshunt({ program, config }: MailshuntOptions): Pro
   const daemon = startDaemon([join(CHECKOUT, "bin", program), ...DEFAULT_ARGUMENTS[program], "-c", configPath]);
   const log = followText(program, daemon.output);
   await waitUntilReady(daemon, program);
+  const deliveries = (): MailshuntDelivery[] => log.lines().flatMap((line) => parseDelivery(line) ?? []);
   const reloadAndWait = async (text: string, signal: NodeJS.Signals, answer: RegExp): Promise<void> => {
     await writeFile(configPath, text);
     const from = log.text().length;
@@ -60,7 +63,16 @@ export async function startMailshunt({ program, config }: MailshuntOptions): Pro
     pid: daemon.pid,
     folder,
     log,
-    deliveries: () => log.lines().flatMap((line) => parseDelivery(line) ?? []),
+    deliveries,
+    waitForDeliveries: (ident, count) =>
+      until(
+        `${count} lines about ${ident}`,
+        () => {
+          const found = deliveries().filter((delivery) => delivery.ident === ident);
+          return found.length < count ? undefined : found.slice(0, count);
+        },
+        { describe: () => log.text().slice(-4000) },
+      ),
     reload: (text, signal = "SIGUSR1") => reloadAndWait(text, signal, RELOADED),
     reloadBadly: (text) => reloadAndWait(text, "SIGHUP", NOT_RELOADED),
     async stop() {

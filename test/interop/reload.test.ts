@@ -99,6 +99,7 @@ routing: { key: address, tables: [users] }
     assert.equal(sent.length, MESSAGES);
     await postfix.waitForEmptyQueue({ withinMs: PATIENCE_MS });
 
+    await reached(1);
     // What a script must wait for before its final sync.
     for (let round = 1; round <= RELOADS; round += 1)
       await mailshunt.log.waitFor(new RegExp(`reload ${round}: no delivery admitted before it is under way any more`));

@@ -161,7 +161,7 @@ lmtpsocket: ${folder}/conf/socket/lmtp
 defaultpartition: default
 partition-default: ${folder}/spool
 servername: cyrus.example
-defaultdomain: cyrus.example
+defaultdomain: example.com
 virtdomains: userid
 unixhierarchysep: yes
 altnamespace: no
