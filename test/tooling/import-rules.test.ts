@@ -81,6 +81,7 @@ function plantAll(): Planted[] {
     `import { x } from "../net/x.ts"; import { y } from "../protocols/socketmap/y.ts"; x(y);`,
     false,
   );
+  plant("cli/demo.ts", `import { x } from "../relay/x.ts"; x();`, true);
   plant("tables/socketmap-x.ts", `import { x } from "../relay/x.ts"; x();`, true);
 
   for (const from of folders.filter((folder) => !["net", "workers", "admin"].includes(folder)))
