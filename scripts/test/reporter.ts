@@ -10,7 +10,6 @@ export type FileEvent =
   | { readonly kind: "finished"; readonly test: string }
   | { readonly kind: "passed"; readonly test: string }
   | { readonly kind: "skipped"; readonly test: string; readonly reason: string }
-  /** `error` is empty where only a subtest failed. */
   | { readonly kind: "failed"; readonly test: string; readonly error: string }
   | { readonly kind: "complaint"; readonly text: string }
   /** What a test said with `t.diagnostic`: a measurement, say. */
@@ -49,7 +48,11 @@ function translate(event: TestEvent, names: string[]): FileEvent[] {
   const { skip, todo } = data;
   if (skip !== undefined && skip !== false) return [{ kind: "skipped", test, reason: reasonOf(skip) }];
   if (todo !== undefined && todo !== false) return [{ kind: "skipped", test, reason: `to do: ${reasonOf(todo)}` }];
-  if (type === "test:fail") return [{ kind: "failed", test, error: describe(data.details.error) }];
+  if (type === "test:fail") {
+    // The subtest has been counted: what is around it is no further failure.
+    const { error }: { error: Error & { failureType?: string } } = data.details;
+    return error.failureType === "subtestsFailed" ? [] : [{ kind: "failed", test, error: describe(error) }];
+  }
   return data.details.type === "suite" ? [] : [{ kind: "passed", test }];
 }
 
@@ -65,8 +68,7 @@ function reasonOf(value: string | true): string {
 }
 
 /** node:test wraps what a test threw. An assertion's own message already shows both sides. */
-function describe(failure: Error & { failureType?: string }): string {
-  if (failure.failureType === "subtestsFailed") return "";
+function describe(failure: Error): string {
   const thrown = failure.cause ?? failure;
   if (thrown instanceof Error && thrown.name === "AssertionError") return thrown.stack ?? thrown.message;
   return typeof thrown === "string" ? thrown : inspect(thrown, { depth: 6, maxStringLength: 20_000 });

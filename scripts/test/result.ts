@@ -34,8 +34,7 @@ export function format(result: Result, isSkipFailure: boolean): string {
   for (const note of notes) lines.push(`      ${note}`);
   for (const { test, reason } of skips) lines.push(`      skipped: ${test}: ${indent(reason, "        ").trimStart()}`);
   for (const { test, error } of failures) {
-    lines.push(`      failed: ${test}`);
-    if (error !== "") lines.push(indent(error, "        "));
+    lines.push(`      failed: ${test}`, indent(error, "        "));
   }
   if (failures.length > 0 && output.trim() !== "") lines.push("      it printed:", indent(output, "        "));
   return lines.join("\n");
