@@ -11,8 +11,6 @@ import { createStarted, whyNoServers } from "./servers.ts";
 
 const MESSAGES = 2000;
 const RELOADS = 20;
-/** By SIGKILL and by SIGTERM in turn. Some of them hit deliveries between the final dot and its reply. */
-const KILLS = 5;
 const SMTP_CONNECTIONS = 16;
 const USERS_PER_STORE = 8;
 /** Ends a run that has come to a stand. */
@@ -72,7 +70,7 @@ routing: { key: address, tables: [users] }
   });
   after(() => started.stop());
 
-  test("twenty reloads and a store killed five times lose nothing and repeat only what is uncertain", async (t) => {
+  test("twenty reloads and stores killed and shut down lose nothing and repeat only what is uncertain", async (t) => {
     const countSent = countIn(mailshunt.log.text, / status=sent /g);
     const reached = (share: number): Promise<true> => {
       const wanted = Math.floor(2 * MESSAGES * share);
@@ -86,16 +84,24 @@ routing: { key: address, tables: [users] }
         await mailshunt.reload(configure(round)(mailshunt.folder), round % 2 === 0 ? "SIGHUP" : "SIGUSR1");
       }
     };
-    const killAgainAndAgain = async (): Promise<void> => {
-      for (let kill = 1; kill <= KILLS; kill += 1) {
-        await reached(kill / (KILLS + 1));
+    /** Some of them hit deliveries between the final dot and its reply. */
+    const ends = [
+      { backend: "new", end: () => dovecot.kill(), startAgain: () => dovecot.start() },
+      { backend: "new", end: () => dovecot.shutDown(), startAgain: () => dovecot.start() },
+      { backend: "old", end: () => cyrus.kill(), startAgain: () => cyrus.start() },
+      { backend: "new", end: () => dovecot.shutDown(), startAgain: () => dovecot.start() },
+      { backend: "new", end: () => dovecot.kill(), startAgain: () => dovecot.start() },
+    ];
+    const killAndRestart = async (): Promise<void> => {
+      for (const [index, { backend, end, startAgain }] of ends.entries()) {
+        await reached((index + 1) / (ends.length + 1));
         const from = mailshunt.log.text().length;
-        await (kill % 2 === 1 ? dovecot.kill() : dovecot.shutDown());
-        await mailshunt.log.waitFor(/ status=(?:deferred|uncertain) /, { from });
-        await dovecot.start();
+        await end();
+        await mailshunt.log.waitFor(new RegExp(` status=(?:deferred|uncertain) .* backend=${backend}`), { from });
+        await startAgain();
       }
     };
-    const [sent] = await Promise.all([sendAll(postfix.smtpPort), reloadAgainAndAgain(), killAgainAndAgain()]);
+    const [sent] = await Promise.all([sendAll(postfix.smtpPort), reloadAgainAndAgain(), killAndRestart()]);
     assert.equal(sent.length, MESSAGES);
     await postfix.waitForEmptyQueue({ withinMs: PATIENCE_MS });
 
