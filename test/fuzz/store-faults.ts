@@ -103,5 +103,9 @@ export function mayRefuse(plan: StorePlan): boolean {
  * the next command that nobody can tell from the truth.
  */
 export function isInStep({ faults }: StorePlan): boolean {
-  return faults.every(({ behaviour }) => !Array.isArray(behaviour) || behaviour.length === 0);
+  return faults.every(({ stage: at, behaviour }) => {
+    if (Array.isArray(behaviour)) return behaviour.length === 0;
+    // In the body nothing is asked yet, and the final replies come as well.
+    return at !== "body" || typeof behaviour !== "object" || !("do" in behaviour) || behaviour.do !== "reply";
+  });
 }
