@@ -123,7 +123,8 @@ service lmtp {
     port = ${port}
   }
   unix_listener ${socket} {
-    mode = 0666
+    mode = 0660
+    user = postfix
   }
 }
 `;
