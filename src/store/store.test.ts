@@ -123,6 +123,20 @@ test("a mailbox takes what its quota has room for, to the byte", async (t) => {
   assert.deepEqual(await readdir(join(maildir, "tmp")), []);
 });
 
+test("copies that come at once share a quota", async (t) => {
+  const { directory, store: make } = await setUp(t, { quotaBytes: 100 });
+  const store = await make();
+  const spool = store.newSpool(() => {});
+  spool.append(Buffer.alloc(40));
+  const content = await spool.finish();
+  const save = () => store.save(join(directory, "u", "Maildir"), Buffer.alloc(0), content);
+  const names = await Promise.all([save(), save(), save(), save()]);
+  assert.deepEqual(
+    names.map((name) => name !== undefined),
+    [true, true, false, false],
+  );
+});
+
 test("what a dead process left is removed, what may live stays", async (t) => {
   const host = hostname();
   const { directory, entries, store: make } = await setUp(t, { hostname: host });

@@ -62,6 +62,7 @@ export async function openStore(options: StoreOptions, clock: Clock, log: Log): 
   const userFile = users.kind === "file" ? new UserFile(users.path, toName) : undefined;
   // A mistyped path shows at once, not at the first message.
   await userFile?.has("");
+  const inTurn = takeTurns();
   const isFull = async (maildir: string, moreBytes: number): Promise<boolean> =>
     quotaBytes !== undefined && (await usedBytes(maildir)) + moreBytes > quotaBytes;
 
@@ -76,9 +77,27 @@ export async function openStore(options: StoreOptions, clock: Clock, log: Log): 
       return (await isFull(maildir, Math.max(declaredBytes, 1))) ? { kind: "full" } : { kind: "mailbox", maildir };
     },
     newSpool: (onDrain) => new Spool(join(spoolFolder, newName()), onDrain),
-    async save(maildir, prefix, content) {
-      if (await isFull(maildir, prefix.length + content.bytes)) return undefined;
-      return deliver(maildir, { prefix, content, uniqueName: newName() });
+    save(maildir, prefix, content) {
+      const save = async (): Promise<string | undefined> => {
+        if (await isFull(maildir, prefix.length + content.bytes)) return undefined;
+        return deliver(maildir, { prefix, content, uniqueName: newName() });
+      };
+      // Two at once would both find room that is there for one.
+      return quotaBytes === undefined ? save() : inTurn(maildir, save);
     },
+  };
+}
+
+/** Runs what has the same key one after the other. */
+function takeTurns(): <Value>(key: string, run: () => Promise<Value>) => Promise<Value> {
+  const last = new Map<string, Promise<unknown>>();
+  return (key, run) => {
+    const mine = (last.get(key) ?? Promise.resolve()).then(run, run);
+    last.set(key, mine);
+    const forget = (): void => {
+      if (last.get(key) === mine) last.delete(key);
+    };
+    mine.then(forget, forget);
+    return mine;
   };
 }
