@@ -81,7 +81,7 @@ export async function runDemo({ directory, version }: DemoOptions, io: DemoIo): 
   } catch (error) {
     return refuse(error, "Only one can run here: stop the other one first, with Ctrl-C in its terminal.");
   }
-  const loaded = await loadConfig(configPath);
+  const loaded = await loadConfig(shown(configPath));
   if (loaded.kind === "faulty") {
     const faults = loaded.faults.map(formatFault).join("") + countFaults(shown(configPath), loaded.faults);
     io.stderr.write(`${faults}Correct it, or remove the file: it is then written anew.\n`);
