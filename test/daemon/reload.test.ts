@@ -1,8 +1,17 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync, statSync, unlinkSync, writeFileSync } from "node:fs";
-import { open, writeFile } from "node:fs/promises";
+import {
+  closeSync,
+  constants,
+  existsSync,
+  openSync,
+  readFileSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -10,6 +19,7 @@ import { startMailshunt, writeConfig } from "../support/daemon-process.ts";
 import { connectLmtp } from "../support/lmtp-client.ts";
 import type { LmtpClient } from "../support/lmtp-client.ts";
 import { scratchFolder } from "../support/scratch-folder.ts";
+import { until } from "../support/until.ts";
 import { startSetting } from "./setting.ts";
 
 const DRAINED = (number: number): RegExp =>
@@ -194,15 +204,25 @@ test("SIGUSR1 before the daemon is ready is one reload, and never Node's debugge
   const pipe = join(folder, "pipe.yaml");
   execFileSync("mkfifo", [pipe]);
   const daemon = startMailshunt(t, ["serve", "-c", pipe]);
-  // Opens once the daemon reads it: it has begun, and cannot be ready before it has read all.
-  const first = await open(pipe, "w");
+  // It has begun once it reads, and cannot be ready before it has read all.
+  const fd = await until("the daemon reads its configuration", () => openForReader(pipe));
   for (let i = 0; i < 3; i++) daemon.signal("SIGUSR1");
-  await first.writeFile(text);
-  await first.close();
+  unlinkSync(pipe);
+  writeFileSync(pipe, text); // for the reload
+  writeSync(fd, text);
+  closeSync(fd);
   await daemon.nextLine(/is ready/);
-  await writeFile(pipe, text); // blocks until there is a reload that reads it
   await daemon.nextLine(TOOK_EFFECT(1));
   daemon.signal("SIGTERM");
   await daemon.exited;
   assert.doesNotMatch(daemon.output(), /Debugger|inspector|reload 2/);
 });
+
+/** @returns undefined while nobody reads from the pipe */
+function openForReader(pipe: string): number | undefined {
+  try {
+    return openSync(pipe, constants.O_WRONLY | constants.O_NONBLOCK);
+  } catch {
+    return undefined;
+  }
+}

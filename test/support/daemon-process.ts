@@ -62,9 +62,12 @@ export function startMailshunt(t: Scope, words: readonly string[], options: RunO
     for (const look of watchers) look();
     return exit;
   });
-  t.after(async () => {
+  t.after(() => {
     if (exit === undefined) child.kill("SIGKILL");
-    await exited;
+    // Whoever else holds them must not keep the test from ending.
+    child.stderr.destroy();
+    child.stdout.destroy();
+    return exited;
   });
 
   const find = (pattern: RegExp, start: number): { line: string; end: number } | undefined => {
