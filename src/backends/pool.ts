@@ -16,9 +16,11 @@ export interface SessionRequest {
   onUnavailable(error: BackendUnavailable): void;
 }
 
-interface Waiter {
-  readonly request: SessionRequest;
-  readonly timer: Timer;
+/** A request on its way, from the queue through a connection being opened to a session. */
+interface Ticket {
+  /** undefined: taken back. */
+  request: SessionRequest | undefined;
+  timer: Timer | undefined;
 }
 
 /** An opening that fails only after so long, in ms, is a store that swallows what it is sent: the next are not let wait for it. */
@@ -31,10 +33,8 @@ export class BackendPool {
   readonly options: BackendOptions;
   readonly #context: PoolContext;
   readonly #idle: BackendSession[] = [];
-  readonly #waiting: Waiter[] = [];
-  /** Connections to the store, those included that are opening or closing. */
-  #open = 0;
-  /** The sessions on them. */
+  readonly #waiting: Ticket[] = [];
+  /** All connections to the store, those included that are opening or closing. */
   readonly #sessions = new Set<BackendSession>();
   #capabilities: Capabilities | undefined;
   #isClosing = false;
@@ -64,13 +64,17 @@ export class BackendPool {
       return () => undefined;
     }
     const { clock } = this.#context;
-    if (this.#failFast !== undefined && clock.nowMs() < this.#failFast.untilMs) {
+    // While other sessions live, the store does too: it only has no room for more.
+    if (this.#failFast !== undefined && this.#sessions.size === 0 && clock.nowMs() < this.#failFast.untilMs) {
       request.onUnavailable(this.#failFast.error);
       return () => undefined;
     }
     // Idle sessions may fill the pool when a fresh one is asked for.
-    if (this.#open >= this.options.maxConnections) this.#idle.shift()?.quit();
-    return this.#open < this.options.maxConnections ? this.#dial(request) : this.#wait(request);
+    if (this.#isFull) this.#idle.shift()?.quit();
+    const ticket: Ticket = { request, timer: undefined };
+    if (this.#isFull) this.#wait(ticket);
+    else this.#dial(ticket);
+    return () => this.#takeBack(ticket);
   }
 
   /** Takes a session back. `isClean`: no transaction is open on it, else RSET ends it first. */
@@ -95,10 +99,7 @@ export class BackendPool {
   close(): void {
     this.#isClosing = true;
     for (const session of this.#idle.splice(0)) session.quit();
-    for (const waiter of this.#waiting.splice(0)) {
-      waiter.timer.cancel();
-      waiter.request.onUnavailable(this.#unavailable("closing", "shutting down"));
-    }
+    this.#refuseWaiting(this.#unavailable("closing", "shutting down"));
   }
 
   /** Ends everything at once: what is past its final dot is uncertain then. */
@@ -107,53 +108,64 @@ export class BackendPool {
     for (const session of [...this.#sessions]) session.cut(reason);
   }
 
-  #dial(request: SessionRequest): () => void {
+  get #isFull(): boolean {
+    return this.#sessions.size >= this.options.maxConnections;
+  }
+
+  #dial(ticket: Ticket): void {
     const { clock } = this.#context;
     const startedMs = clock.nowMs();
-    let wanted: SessionRequest | undefined = request;
-    this.#open += 1;
     const session = new BackendSession(this.options, this.#context, {
       onReady: (session, note) => {
         this.#capabilities = session.capabilities;
         this.#failFast = undefined;
         this.#noteReached(note);
-        if (wanted === undefined) this.#keepOrLend(session);
-        else this.#lend(session, wanted, false);
+        if (ticket.request === undefined) this.#keepOrLend(session);
+        else this.#lend(session, ticket.request, false);
       },
       onFailed: (error) => {
         this.#noteTrouble(error);
         const nowMs = clock.nowMs();
         if (nowMs - startedMs >= SLOW_FAILURE_MS) this.#failFast = { untilMs: nowMs + FAIL_FAST_MS, error };
-        wanted?.onUnavailable(error);
+        ticket.request?.onUnavailable(error);
         // No other session is there whose end would serve those who wait: they hear what we heard.
-        if (this.#open > 1) return;
-        for (const waiter of this.#waiting.splice(0)) {
-          waiter.timer.cancel();
-          waiter.request.onUnavailable(error);
-        }
+        if (this.#sessions.size <= 1) this.#refuseWaiting(error);
       },
       onClosed: () => {
         this.#sessions.delete(session);
-        this.#makeRoom();
+        const next = this.#nextWaiting();
+        if (next !== undefined) this.#dial(next);
       },
     });
     this.#sessions.add(session);
-    return () => (wanted = undefined);
   }
 
-  #wait(request: SessionRequest): () => void {
+  #wait(ticket: Ticket): void {
     const { slotTimeoutMs, maxConnections } = this.options;
-    const timer = this.#context.clock.after(slotTimeoutMs, () => {
-      this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
-      request.onUnavailable(this.#unavailable("busy", `all ${maxConnections} connections to it are in use`));
+    ticket.timer = this.#context.clock.after(slotTimeoutMs, () => {
+      const { request } = ticket;
+      this.#takeBack(ticket);
+      request?.onUnavailable(this.#unavailable("busy", `all ${maxConnections} connections to it are in use`));
     });
-    const waiter: Waiter = { request, timer };
-    this.#waiting.push(waiter);
-    return () => {
-      timer.cancel();
-      const at = this.#waiting.indexOf(waiter);
-      if (at !== -1) this.#waiting.splice(at, 1);
-    };
+    this.#waiting.push(ticket);
+  }
+
+  #takeBack(ticket: Ticket): void {
+    ticket.request = undefined;
+    ticket.timer?.cancel();
+    const at = this.#waiting.indexOf(ticket);
+    if (at !== -1) this.#waiting.splice(at, 1);
+  }
+
+  #nextWaiting(): Ticket | undefined {
+    const ticket = this.#waiting.shift();
+    ticket?.timer?.cancel();
+    return ticket;
+  }
+
+  #refuseWaiting(error: BackendUnavailable): void {
+    for (let ticket = this.#nextWaiting(); ticket !== undefined; ticket = this.#nextWaiting())
+      ticket.request?.onUnavailable(error);
   }
 
   #lend(session: BackendSession, request: SessionRequest, isReused: boolean): void {
@@ -164,11 +176,9 @@ export class BackendPool {
   }
 
   #keepOrLend(session: BackendSession): void {
-    const waiter = this.#waiting.shift();
-    if (waiter !== undefined) {
-      waiter.timer.cancel();
-      this.#lend(session, waiter.request, true);
-    } else if (this.#isClosing || this.#idle.length >= this.options.maxIdleConnections) session.quit();
+    const next = this.#nextWaiting()?.request;
+    if (next !== undefined) this.#lend(session, next, true);
+    else if (this.#isClosing || this.#idle.length >= this.options.maxIdleConnections) session.quit();
     else this.#keep(session);
   }
 
@@ -198,14 +208,6 @@ export class BackendPool {
     });
     session.send("RSET\r\n");
     session.expect("RSET", this.options.timeouts.commandMs);
-  }
-
-  #makeRoom(): void {
-    this.#open -= 1;
-    const waiter = this.#waiting.shift();
-    if (waiter === undefined) return;
-    waiter.timer.cancel();
-    this.#dial(waiter.request);
   }
 
   #unavailable(why: BackendUnavailable["why"], reason: string): BackendUnavailable {

@@ -83,7 +83,9 @@ export class StoreLeg implements SessionUser {
   addRecipient(recipient: Recipient): void {
     if (this.#refusal !== undefined) return this.#events.onAnswered(recipient, this.#refusal);
     this.#recipients.push(recipient);
-    if (this.#phase === "envelope") this.#sendRecipient(recipient);
+    if (this.#phase !== "envelope" || this.#session === undefined) return;
+    const fault = this.#sendRecipient(recipient, this.#session);
+    if (fault !== undefined) this.#settleRecipient(recipient, fault);
   }
 
   /** DATA, as soon as the session allows. Recipients may still be without an answer: the client pipelined, so do we. */
@@ -200,8 +202,15 @@ export class StoreLeg implements SessionUser {
     const lines = envelopeLines(this.#mail, session.capabilities);
     for (const line of lines.xforward) this.#send("XFORWARD", line);
     this.#send("MAIL", lines.mail);
-    for (const recipient of this.#recipients) if (recipient.state.phase !== "final") this.#sendRecipient(recipient);
-    if (this.#wantsData) this.#sendData();
+    const faults: [Recipient, Reply][] = [];
+    for (const recipient of this.#recipients) {
+      if (recipient.state.phase === "final") continue;
+      const fault = this.#sendRecipient(recipient, session);
+      if (fault !== undefined) faults.push([recipient, fault]);
+    }
+    // Only now: what is settled lets the client's next commands in, and they must not overtake these.
+    for (const [recipient, fault] of faults) this.#settleRecipient(recipient, fault);
+    if (this.#wantsData && this.#phase === "envelope") this.#sendData();
   }
 
   #onUnavailable(error: BackendUnavailable): void {
@@ -221,13 +230,13 @@ export class StoreLeg implements SessionUser {
     this.#session?.expect(what, expected === "DATA" ? dataMs : commandMs);
   }
 
-  #sendRecipient(recipient: Recipient): void {
-    if (this.#session === undefined) return;
-    const { capabilities } = this.#session;
+  /** @returns why the store cannot take this recipient, and then is not asked */
+  #sendRecipient(recipient: Recipient, { capabilities }: BackendSession): Reply | undefined {
     const fault = addressFault(this.#mail, recipient.address, capabilities);
-    if (fault !== undefined) return this.#settleRecipient(recipient, fault);
+    if (fault !== undefined) return fault;
     const { lowercaseDomain } = this.pool.options;
     this.#send(recipient, rcptLine(recipient.address, recipient.parameters, capabilities, lowercaseDomain));
+    return undefined;
   }
 
   #sendData(): void {
