@@ -69,7 +69,7 @@ async function install(packages: readonly string[]): Promise<string | undefined>
     const lines = (await readFile(log, "utf8").catch(() => "")).trim().split("\n");
     const errors = lines.filter((line) => /^(E:|dpkg: error)/.test(line));
     const said = (errors.length > 0 ? errors : lines).slice(-REASON_LINES);
-    return [code === 2 ? "a service was started" : "apt-get failed:", ...said].join("\n  ");
+    return [code === 2 ? "a service runs:" : "apt-get failed:", ...said].join("\n  ");
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -129,6 +129,7 @@ if [ -d "$state" ]; then
   service=$(running "$@" $others)
   if [ -n "$service" ]; then
     say "$service runs, although no service may be started"
+    echo "E: $service runs, although no service may be started" >>"$log"
     status=2
   fi
   restore || status=1
