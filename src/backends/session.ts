@@ -172,18 +172,21 @@ export class BackendSession {
   }
 
   #onData(chunk: Buffer): void {
+    if (this.#isClosed) return;
     this.#decoder.push(chunk);
     // What has come answers nothing that is sent from here on: a store that says more is out of step.
     let due = this.#capabilities === undefined ? 1 : this.#unanswered - this.#backlog.length;
     for (; ; due -= 1) {
       if (this.#isClosed) return;
       const event = this.#decoder.next();
-      if (event === undefined) return;
+      if (event === undefined) break;
       if (event.kind === "malformed") this.#lose(`the store does not speak LMTP: ${event.reason}`);
       else if (due === 0) this.#lose(`the store said ${describeReply(event.reply)} without being asked`);
       else if (this.#capabilities === undefined) this.#onHandshakeReply(event.reply);
       else this.#onReply(event.reply);
     }
+    // Half a reply that nothing asked for would begin the next one.
+    if (due === 0 && this.#decoder.hasInput) this.#lose("the store began a reply without being asked");
   }
 
   #onReply(reply: Reply): void {

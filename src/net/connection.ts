@@ -24,7 +24,7 @@ export class Connection {
     socket.on("data", (chunk: Buffer) => events.onData(chunk));
     socket.on("drain", () => events.onDrain());
     socket.on("end", () => events.onEnd());
-    socket.on("error", (error: Error) => (this.#lastError = error.message));
+    socket.on("error", (error) => (this.#lastError = describeError(error)));
     socket.on("close", () => events.onClosed(this.#lastError));
   }
 
@@ -96,4 +96,11 @@ export class Connection {
     this.#text = "";
     if (this.#socket.writable) this.#socket.write(text, "latin1");
   }
+}
+
+/** A name with several addresses fails with one error for each, in one that says nothing itself. */
+function describeError(error: Error): string {
+  if (error instanceof AggregateError)
+    return error.errors.map((each) => (each instanceof Error ? each.message : String(each))).join(", ");
+  return error.message;
 }

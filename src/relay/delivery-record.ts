@@ -27,8 +27,8 @@ export function deliveryRecord(outcome: DeliveryOutcome): DeliveryRecord {
   return {
     kind: "delivery",
     session: outcome.session,
-    recipient: recipient.address,
-    sender: mail.sender.text,
+    recipient: toText(recipient.address),
+    sender: toText(mail.sender.text),
     backend: leg?.pool.options.name ?? "none",
     relay: leg?.peer ?? "none",
     ...(backendSession === undefined ? {} : { backendSession }),
@@ -38,8 +38,13 @@ export function deliveryRecord(outcome: DeliveryOutcome): DeliveryRecord {
     delaysMs: [readyMs - recipient.askedMs, answeredMs - readyMs, dotMs - answeredMs, nowMs - dotMs],
     dsn: reply.enhanced ?? `${Math.floor(reply.code / 100)}.0.0`,
     status: statusOf(outcome),
-    text: describeReply(reply),
+    text: toText(describeReply(reply)),
   };
+}
+
+/** From one character a byte, as the wire has it, to what a reader expects of UTF-8. */
+function toText(wire: string): string {
+  return /[\x80-\xff]/.test(wire) ? Buffer.from(wire, "latin1").toString("utf8") : wire;
 }
 
 function statusOf({ reply, isUncertain }: DeliveryOutcome): DeliveryRecord["status"] {

@@ -47,7 +47,7 @@ export const lmtpSchema = section({
   max_recipients: withDefault(count(MIN_RECIPIENTS, 1_000_000), "10000", {
     description: "Recipients in one transaction; the next one is answered 452 4.5.3.",
   }),
-  max_line_size: withDefault(size({ minBytes: MIN_LINE_BYTES, maxBytes: MAX_LINE_BYTES }), "64KiB", {
+  max_line_size: withDefault(size({ minBytes: MIN_LINE_BYTES, maxBytes: MAX_LINE_BYTES }), "8KiB", {
     description: "Longest command line, CR LF included.",
   }),
   newlines: withDefault(choice(["normalize", "reject"]), "normalize", {

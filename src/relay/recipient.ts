@@ -5,7 +5,13 @@ import type { Reply } from "../protocols/lmtp/reply.ts";
 export type RecipientState =
   | { readonly phase: "asking" }
   | { readonly phase: "accepted" }
-  | { readonly phase: "final"; readonly reply: Reply; readonly wasAccepted: boolean };
+  | {
+      readonly phase: "final";
+      readonly reply: Reply;
+      readonly wasAccepted: boolean;
+      /** The store may hold the message, whatever the reply says. */
+      readonly isUncertain: boolean;
+    };
 
 /** One RCPT of a transaction. The same address twice is two of them (RFC 2033 section 4.2). */
 export interface Recipient {
@@ -16,6 +22,4 @@ export interface Recipient {
   readonly answer: (reply: Reply) => void;
   state: RecipientState;
   answeredMs: number;
-  /** Which of the final replies is this recipient's, counted from 0; only once DATA is answered. */
-  finalIndex: number;
 }

@@ -45,7 +45,8 @@ export class Transaction {
   /** Recipients that are owed a final reply, in order of their RCPT. */
   #accepted: Recipient[] = [];
   #onFinalReply: (index: number, reply: Reply) => void = () => undefined;
-  #finalsDue = 0;
+  /** How many of them have had it. */
+  #finalsGiven = 0;
   #isClientGone = false;
 
   constructor(mail: MailCommand, context: TransactionContext) {
@@ -96,7 +97,6 @@ export class Transaction {
       answer,
       state: { phase: "asking" },
       answeredMs: askedMs,
-      finalIndex: -1,
     };
     this.#recipients.push(recipient);
     this.#unanswered += 1;
@@ -131,19 +131,17 @@ export class Transaction {
 
   /** Our own rules forbid the message: no store gets its end, every recipient gets `refusal`. */
   refuseBody(refusal: Reply): void {
-    for (const recipient of this.#accepted) if (recipient.state.phase === "accepted") this.#settle(recipient, refusal);
+    for (const recipient of this.#accepted)
+      if (recipient.state.phase === "accepted") this.#settle(recipient, refusal, false);
     for (const leg of this.#legs.values()) leg.abort();
   }
 
-  /** The message is complete. @param onFinalReply called once for each accepted recipient, in any order */
+  /** The message is complete. @param onFinalReply called once for each accepted recipient, in their order */
   finish(onFinalReply: (index: number, reply: Reply) => void): void {
     this.#phase = "dot";
     this.#onFinalReply = onFinalReply;
-    this.#finalsDue = this.#accepted.length;
-    const early = this.#accepted.filter((recipient) => recipient.state.phase === "final");
     for (const leg of this.#legs.values()) leg.finish();
-    for (const recipient of early)
-      if (recipient.state.phase === "final") this.#sendFinal(recipient, recipient.state.reply, false);
+    this.#giveFinals();
   }
 
   /** The client takes the message back or has gone. After the final dot the stores' replies are awaited all the same. */
@@ -173,7 +171,7 @@ export class Transaction {
     recipient.answeredMs = this.#context.clock.nowMs();
     recipient.state = isPositive(answer)
       ? { phase: "accepted" }
-      : { phase: "final", reply: answer, wasAccepted: false };
+      : { phase: "final", reply: answer, wasAccepted: false, isUncertain: false };
     this.#unanswered -= 1;
     if (!isPositive(answer)) this.#log(recipient, answer, false);
     recipient.answer(answer);
@@ -182,12 +180,12 @@ export class Transaction {
 
   #onFinal(recipient: Recipient, final: Reply, isUncertain: boolean): void {
     if (this.#phase === "over" || recipient.state.phase !== "accepted") return;
-    this.#settle(recipient, final);
-    if (this.#phase === "dot") this.#sendFinal(recipient, final, isUncertain);
+    this.#settle(recipient, final, isUncertain);
+    if (this.#phase === "dot") this.#giveFinals();
   }
 
-  #settle(recipient: Recipient, final: Reply): void {
-    recipient.state = { phase: "final", reply: final, wasAccepted: true };
+  #settle(recipient: Recipient, final: Reply, isUncertain: boolean): void {
+    recipient.state = { phase: "final", reply: final, wasAccepted: true, isUncertain };
   }
 
   #startLegs(): void {
@@ -204,7 +202,6 @@ export class Transaction {
     for (const leg of legs) if (leg?.isDataSettled === false) return;
     this.#dataTimer?.cancel();
     this.#accepted = accepted;
-    for (const [index, recipient] of accepted.entries()) recipient.finalIndex = index;
     if (accepted.some((recipient) => recipient.state.phase === "accepted")) {
       this.#phase = "body";
       return this.#onDataReply(GO_AHEAD);
@@ -219,12 +216,18 @@ export class Transaction {
     answer(refusal);
   }
 
-  #sendFinal(recipient: Recipient, final: Reply, isUncertain: boolean): void {
-    const isUntold = this.#isClientGone && isPositive(final);
-    this.#log(recipient, final, isUncertain || isUntold);
-    this.#finalsDue -= 1;
-    if (this.#finalsDue === 0) this.#end();
-    if (!this.#isClientGone) this.#onFinalReply(recipient.finalIndex, final);
+  /** Gives every final reply that is known, as are all before it: what a client that has gone did not hear is uncertain. */
+  #giveFinals(): void {
+    for (;;) {
+      const recipient = this.#accepted[this.#finalsGiven];
+      if (recipient === undefined) return this.#end();
+      if (recipient.state.phase !== "final") return;
+      const { reply: final, isUncertain } = recipient.state;
+      const isUntold = this.#isClientGone && isPositive(final);
+      this.#log(recipient, final, isUncertain || isUntold);
+      this.#finalsGiven += 1;
+      if (!this.#isClientGone) this.#onFinalReply(this.#finalsGiven - 1, final);
+    }
   }
 
   #end(): void {

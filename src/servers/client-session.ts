@@ -1,3 +1,4 @@
+import type { Log } from "../core/log.ts";
 import { unreachable } from "../core/unreachable.ts";
 import type { Command } from "../protocols/lmtp/command.ts";
 import type { CommandDecoder } from "../protocols/lmtp/command-decoder.ts";
@@ -11,12 +12,14 @@ import {
   type LmtpState,
   type MailCommand,
 } from "../protocols/lmtp/server-session.ts";
+import { ownReply } from "../relay/verdict.ts";
 import { ChunkReader, DataReader, NO_RECIPIENTS } from "./message-reader.ts";
 import { ReplyQueue } from "./reply-queue.ts";
 import type { IncomingMessage, LmtpService } from "./service.ts";
 
 export interface ClientSessionParts {
   readonly service: LmtpService;
+  readonly log: Log;
   /** Id for log lines and replies. */
   readonly session: string;
   readonly isTrusted: boolean;
@@ -45,8 +48,8 @@ const MAX_PENDING_REPLIES = 1000;
 const MAX_BAD_COMMANDS = 100;
 
 export const SHUTTING_DOWN = reply(421, "4.3.2", "Shutting down: closing");
-const EARLY_BODY = reply(421, "4.5.0", "Message sent before 354: closing");
-const TOO_MANY_ERRORS = reply(421, "4.7.0", "Too many errors: closing");
+/** DATA ends a group of commands (RFC 2920 section 3.1): what follows unasked could be commands as well as a message. */
+const EARLY_BODY = "message sent before 354";
 
 const COMMANDS: Input = { kind: "commands" };
 const WAITING: Input = { kind: "waiting" };
@@ -85,8 +88,9 @@ export class ClientSession {
   /** Whether more of the client's bytes would only lie about. */
   get isBlocked(): boolean {
     if (this.#input.kind === "ignored") return false;
-    if (this.#input.kind === "waiting" || this.#replies.length >= MAX_PENDING_REPLIES) return true;
-    return this.#message?.isCongested === true;
+    if (this.#replies.length >= MAX_PENDING_REPLIES || this.#message?.isCongested === true) return true;
+    // While DATA waits for its answer, what comes is too early: one look at it is enough.
+    return this.#input.kind === "waiting" && this.#decoder.hasInput;
   }
 
   /** Nothing is read any more; the last replies may still be due. */
@@ -123,6 +127,10 @@ export class ClientSession {
     this.#dropMessage();
   }
 
+  closeSilent(): void {
+    this.close(this.#lastWord("4.4.2", "idle for too long"));
+  }
+
   /** The client hears nothing any more. */
   abandon(): void {
     this.#input = IGNORED;
@@ -146,7 +154,13 @@ export class ClientSession {
         const { maxMessageBytes } = service.limits;
         const step = onCommand(this.#state, command, { isTrusted, maxMessageBytes });
         this.#state = step.state;
-        for (const action of step.actions) this.#perform(action);
+        for (const action of step.actions) {
+          // An action may have closed the session: the replies of the others are not owed.
+          if (this.isClosed) break;
+          this.#perform(action);
+        }
+        if (command.kind === "data" && this.isReadingCommands && this.#decoder.hasInput)
+          this.close(this.#lastWord("4.5.0", EARLY_BODY));
         return true;
       }
       case "data": {
@@ -230,14 +244,14 @@ export class ClientSession {
     const answer = this.#replies.reserve();
     message.startData((given) => {
       if (this.#message !== message) return answer(given);
+      const isEarly = this.#decoder.hasInput;
       if (given.code !== 354) {
         // MAIL and RCPT are used up with the message: it has had its answer.
         this.#endMessage();
         answer(given);
-      } else if (this.#decoder.hasInput) {
-        // Sent without waiting for 354, it could be commands as well as a message.
-        this.#dropMessage();
-        answer(EARLY_BODY);
+        if (isEarly) this.close(this.#lastWord("4.5.0", EARLY_BODY));
+      } else if (isEarly) {
+        answer(this.#lastWord("4.5.0", EARLY_BODY));
         this.close();
       } else {
         this.#input = { kind: "data", reader: new DataReader(message, this.#parts.service.limits) };
@@ -307,9 +321,16 @@ export class ClientSession {
     message?.abort();
   }
 
+  /** Why we close, for the log and for the client. */
+  #lastWord(enhanced: string, why: string): Reply {
+    const { log, session } = this.#parts;
+    log.write({ kind: "message", level: "info", part: "lmtp", session, text: `closing: ${why}` });
+    return ownReply(session, 421, enhanced, `closing: ${why}`);
+  }
+
   #countBadCommand(): void {
     this.#badCommands += 1;
-    if (this.#badCommands === MAX_BAD_COMMANDS) this.close(TOO_MANY_ERRORS);
+    if (this.#badCommands === MAX_BAD_COMMANDS) this.close(this.#lastWord("4.7.0", "too many errors"));
   }
 }
 

@@ -1,9 +1,10 @@
 import type { Socket } from "node:net";
 import type { Clock } from "../core/clock.ts";
+import type { Log } from "../core/log.ts";
 import { Deadline } from "../core/deadline.ts";
 import { Connection } from "../net/connection.ts";
 import { CommandDecoder } from "../protocols/lmtp/command-decoder.ts";
-import { encodeReply, reply } from "../protocols/lmtp/reply.ts";
+import { encodeReply } from "../protocols/lmtp/reply.ts";
 import { ClientSession, SHUTTING_DOWN } from "./client-session.ts";
 import type { LmtpService } from "./service.ts";
 
@@ -13,13 +14,12 @@ export interface LmtpConnectionParts {
   readonly session: string;
   readonly isTrusted: boolean;
   readonly clock: Clock;
+  readonly log: Log;
   readonly onClosed: () => void;
 }
 
 /** How long a client may take to close after our last reply, in ms. */
 const CLOSE_TIMEOUT_MS = 10_000;
-
-const IDLE_TIMEOUT = reply(421, "4.4.2", "Idle for too long: closing");
 
 /** One client's socket: the one place for backpressure and for the client's silence. */
 export class LmtpConnection {
@@ -32,8 +32,10 @@ export class LmtpConnection {
   #isPumping = false;
   #isPaused = false;
   #isEnding = false;
+  /** The client has said that it will say no more. */
+  #isAllSaid = false;
 
-  constructor(socket: Socket, { service, session, isTrusted, clock, onClosed }: LmtpConnectionParts) {
+  constructor(socket: Socket, { service, session, isTrusted, clock, log, onClosed }: LmtpConnectionParts) {
     this.#service = service;
     this.#onGone = onClosed;
     this.#decoder = new CommandDecoder(service.limits.maxLineBytes);
@@ -48,6 +50,7 @@ export class LmtpConnection {
       service,
       session,
       isTrusted,
+      log,
       decoder: this.#decoder,
       write: (text) => this.#connection.writeText(text),
       wake: () => this.#pump(),
@@ -86,6 +89,7 @@ export class LmtpConnection {
     while (!(this.#session.isReadingCommands && this.#connection.isCongested) && this.#session.takeNext());
     this.#isPumping = false;
     this.#session.closeWhenIdle();
+    if (this.#isAllSaid && !this.#session.isBusy) this.#session.close();
     this.#endWhenAnswered();
     this.#pauseOrResume();
   }
@@ -109,13 +113,13 @@ export class LmtpConnection {
     if (this.#isEnding || this.#connection.isCongested) return this.#connection.destroy();
     // Silence is the client's only while it is his turn.
     if (this.#session.isBusy) return this.#deadline.set(this.#service.limits.idleTimeoutMs);
-    this.#session.close(IDLE_TIMEOUT);
+    this.#session.closeSilent();
     this.#pump();
   }
 
-  /** The client says no more: what it left unfinished is off, what it finished is still answered. */
+  /** What the client left unfinished is off, what it finished is still taken and answered. */
   #onEnd(): void {
-    this.#session.close();
+    this.#isAllSaid = true;
     this.#pump();
   }
 

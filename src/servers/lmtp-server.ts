@@ -33,6 +33,7 @@ export class LmtpServer {
   readonly #connections = new Set<LmtpConnection>();
   readonly #perAddress = new Map<string, number>();
   readonly #trusted: BlockList;
+  #isRefusing = false;
   #onEmpty: (() => void) | undefined;
 
   constructor(parts: LmtpServerParts) {
@@ -51,6 +52,7 @@ export class LmtpServer {
     const address = socket.remoteAddress?.replace(/^::ffff:(?=\d+\.)/, "");
     const fromAddress = address === undefined ? 0 : (this.#perAddress.get(address) ?? 0);
     if (this.#connections.size >= maxConnections || fromAddress >= maxConnectionsPerAddress) {
+      this.#noteRefused(address);
       socket.on("error", () => undefined);
       socket.end(TOO_MANY_CONNECTIONS, () => socket.destroy());
       return;
@@ -77,8 +79,18 @@ export class LmtpServer {
     for (const connection of this.#connections) connection.destroy();
   }
 
+  /** One line for each time of overload. */
+  #noteRefused(address: string | undefined): void {
+    if (this.#isRefusing) return;
+    this.#isRefusing = true;
+    const from = address === undefined ? "" : ` from ${address}`;
+    const text = `too many connections: refusing one${from}, ${this.#connections.size} are open`;
+    this.#parts.log.write({ kind: "message", level: "warning", part: "lmtp", text });
+  }
+
   #onClosed(connection: LmtpConnection, address: string | undefined): void {
     this.#connections.delete(connection);
+    this.#isRefusing = false;
     if (address !== undefined) {
       const left = (this.#perAddress.get(address) ?? 1) - 1;
       if (left > 0) this.#perAddress.set(address, left);

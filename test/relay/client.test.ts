@@ -97,7 +97,10 @@ test("each reply goes out as soon as it and all before it are known", async () =
   await client.expect("250", "250", "250", "250", "354");
   await client.send("x\r\n.\r\n");
   await client.expect("250 2.0.0 <q1@x>");
-  await proxy.waitForDeliveries(2);
+  await slow.waitFor("stall");
+  await quick.waitFor("final", 2);
+  using other = await openClient(proxy.endpoint);
+  await other.command("NOOP");
   assert.equal(client.unread(), "");
   slow.release();
   await client.expect("250 2.0.0 <s1@x>", "250 2.0.0 <q2@x>");
@@ -201,6 +204,70 @@ test("shutdown: idle clients are told, messages under way finish", async () => {
   assert.equal(store.delivered.length, 1);
 });
 
+for (const [name, after] of [
+  ["BDAT without a number", "BDAT\r\n"],
+  ["BDAT with a tab", "BDAT\t30 LAST\r\n"],
+  ["BDAT with a number that nobody can count to", "BDAT 99999999999999999999\r\n"],
+  ["DATA that is refused", "RCPT TO:<nobody@x>\r\nDATA\r\n"],
+  ["DATA without a recipient", "DATA\r\n"],
+] as const)
+  test(`what follows ${name} is never taken for commands`, async () => {
+    await using store = await startFakeBackend({
+      script: { rcpt: ({ recipient }) => (recipient.startsWith("nobody") ? "550 5.1.1 no" : undefined) },
+    });
+    await using proxy = await startProxy({ backends: { store: store.endpoint } });
+    using client = await openClient(proxy.endpoint);
+    await client.send(
+      `MAIL FROM:<s@x>\r\n${after}MAIL FROM:<evil@x>\r\nRCPT TO:<ann@x>\r\nBDAT 3 LAST\r\nevi\r\n.\r\n`,
+    );
+    await client.closed();
+    assert.deepEqual(store.delivered, []);
+    assert.ok(!store.commands.some((line) => line.includes("evil")));
+  });
+
+test("a client that says all at once and no more is still served", async () => {
+  await using store = await startFakeBackend();
+  await using proxy = await startProxy({ backends: { store: store.endpoint } });
+  using client = await connectLmtp(proxy.endpoint);
+  await client.send("LHLO c\r\nMAIL FROM:<s@x>\r\nRCPT TO:<ann@x>\r\nBDAT 3 LAST\r\nx\r\nQUIT\r\n");
+  client.end();
+  await client.expect("220", "250", "250", "250", "250 2.0.0 <ann@x>", "221");
+  await client.closed();
+  assert.equal(store.delivered.length, 1);
+});
+
+test("a reply that waits behind another when the client goes away was not heard: uncertain", async () => {
+  await using slow = await startFakeBackend({ script: { final: { do: "stall" } } });
+  await using quick = await startFakeBackend();
+  await using proxy = await startProxy({
+    backends: { slow: slow.endpoint, quick: quick.endpoint },
+    users: { s1: "slow", q1: "quick" },
+  });
+  using client = await openClient(proxy.endpoint);
+  await client.send("MAIL FROM:<s@x>\r\nRCPT TO:<s1@x>\r\nRCPT TO:<q1@x>\r\nDATA\r\n");
+  await client.expect("250", "250", "250", "354");
+  await client.send("x\r\n.\r\n");
+  await Promise.all([slow.waitFor("stall"), quick.waitFor("final")]);
+  client.reset();
+  using other = await openClient(proxy.endpoint);
+  while (proxy.server.connectionCount > 1) await other.command("NOOP");
+  slow.release();
+  await proxy.waitForDeliveries(2);
+  assert.deepEqual(
+    proxy.deliveries.map(({ status }) => status),
+    ["uncertain", "uncertain"],
+  );
+});
+
+test("addresses in UTF-8 are readable in the log", async () => {
+  await using store = await startFakeBackend({ keywords: ["PIPELINING", "SMTPUTF8", "8BITMIME"] });
+  await using proxy = await startProxy({ backends: { store: store.endpoint } });
+  using client = await openClient(proxy.endpoint);
+  await client.transaction({ mailParameters: "SMTPUTF8", sender: "ö@x", recipients: ["Épée@x"], content: "x\r\n" });
+  assert.deepEqual([proxy.deliveries[0]?.sender, proxy.deliveries[0]?.recipient], ["ö@x", "Épée@x"]);
+  assert.equal(store.transactions[0]?.recipients[0]?.address, "Épée@x");
+});
+
 test("content sent before 354 is no content", async () => {
   await using store = await startFakeBackend();
   await using proxy = await startProxy({ backends: { store: store.endpoint } });
@@ -242,4 +309,45 @@ test("bare newlines: mended by default, refused by policy", async () => {
   assert.match(refused.final[0] ?? "", /^554 5\.6\.0 /);
   assert.equal(store.delivered.length, 1);
   await other.expectInStep();
+});
+
+test("MAIL behind the final dot while we stop has one reply", async () => {
+  await using store = await startFakeBackend({ script: { dot: { do: "stall" } } });
+  await using proxy = await startProxy({ backends: { store: store.endpoint } });
+  using client = await openClient(proxy.endpoint);
+  await client.send("MAIL FROM:<s@x>\r\nRCPT TO:<ann@x>\r\nDATA\r\n");
+  await client.expect("250", "250", "354");
+  await client.send("x\r\n.\r\n");
+  await store.waitFor("stall");
+  void proxy.server.shutdown();
+  await client.send("MAIL FROM:<t@x>\r\n");
+  store.release();
+  await client.expect("250", "421 4.3.2");
+  await client.closed();
+  assert.equal(client.unread(), "");
+});
+
+test("ten thousand recipients in one write: each its own reply, in order", async () => {
+  await using a = await startFakeBackend({
+    script: { rcpt: ({ index }) => (index % 7 === 3 ? "550 5.1.1 no" : undefined) },
+  });
+  await using b = await startFakeBackend();
+  await using proxy = await startProxy({
+    backends: { a: a.endpoint, b: b.endpoint },
+    lookup: (key) => ({ kind: "found", value: Number(key.slice(1)) % 2 === 0 ? "a" : "b" }),
+  });
+  using client = await openClient(proxy.endpoint);
+  const recipients = Array.from({ length: 10_000 }, (_, index) => `u${index}@x`);
+  const replies = await client.transaction({ recipients, content: "x\r\n" });
+  const accepted = recipients.filter((_, index) => replies.rcpt[index]?.startsWith("250") === true);
+  const refused = Math.floor((5000 - 4) / 7) + 1;
+  assert.equal(accepted.length, 10_000 - refused);
+  assert.deepEqual(
+    replies.final.map((reply) => /<([^>]*)>/.exec(reply)?.[1]),
+    accepted,
+  );
+  await client.send("MAIL FROM:<s@x>\r\n");
+  await client.expect("250");
+  assert.equal(proxy.deliveries.length, 10_000);
+  assert.deepEqual([a.violations, b.violations], [[], []]);
 });

@@ -250,3 +250,42 @@ test("a store that swallows connections is not waited for by everybody", async (
   assert.match((await third.transaction(toAnn)).final[0] ?? "", /^250 /);
   assert.equal(store.count("connection"), 2);
 });
+
+test("a slot is not lost to a client that left while its connection was being opened", async () => {
+  await using store = await startFakeBackend({
+    script: {
+      dot: ({ connection }) => (connection === 1 ? { do: "close" } : undefined),
+      greeting: ({ connection }) => (connection === 2 ? { do: "stall" } : undefined),
+    },
+  });
+  await using proxy = await startProxy({ backends: { store: { lmtp: store.endpoint, maxConnections: 1 } } });
+  using first = await openClient(proxy.endpoint);
+  await first.send("MAIL FROM:<s@x>\r\nRCPT TO:<ann@x>\r\nDATA\r\n");
+  await first.expect("250", "250", "354");
+  using second = await openClient(proxy.endpoint);
+  await second.send("MAIL FROM:<s@x>\r\n");
+  await second.expect("250");
+  await second.send("RCPT TO:<bob@x>\r\nDATA\r\n");
+  await first.send("x\r\n.\r\n");
+  await store.waitFor("stall");
+  second.reset();
+  using third = await openClient(proxy.endpoint);
+  while (proxy.server.connectionCount > 2) await third.command("NOOP");
+  store.release();
+  assert.match((await third.transaction(toAnn)).final[0] ?? "", /^250 /);
+  assert.deepEqual(
+    store.commands.filter((line) => line.startsWith("RCPT")),
+    ["RCPT TO:<ann@x>", "RCPT TO:<ann@x.example>"],
+  );
+});
+
+test("half a reply on an idle session does not begin the next one", async () => {
+  await using store = await startFakeBackend({
+    script: { final: ({ use }) => (use === 1 ? { do: "raw", bytes: "250 2.0.0 saved\r\n550 5.7.1 " } : undefined) },
+  });
+  await using proxy = await startProxy({ backends: { store: store.endpoint } });
+  using client = await openClient(proxy.endpoint);
+  await client.transaction(toAnn);
+  assert.match((await client.transaction(toAnn)).final[0] ?? "", /^250 /);
+  assert.equal(store.delivered.length, 2);
+});

@@ -10,6 +10,8 @@ function describe(command: Command): string {
       return `mail <${command.sender.text}> ${[...command.parameters].map(([key, value]) => `${key}=${value}`).join(",")}`.trim();
     case "rcpt":
       return `rcpt <${command.recipient.text}> ${[...command.parameters].map(([key, value]) => `${key}=${value}`).join(",")}`.trim();
+    case "broken":
+      return `broken ${describeReply(command.reply).slice(0, 9)}`;
     case "answered":
       return describeReply(command.reply).slice(0, 9);
     case "lhlo":
@@ -67,9 +69,13 @@ const cases: readonly (readonly [line: string, want: string])[] = [
   ["DATA x", "501 5.5.4"],
   ["BDAT 10", "bdat 10"],
   ["bdat 0 last", "bdat 0 last"],
-  ["BDAT", "501 5.5.4"],
-  ["BDAT -1", "501 5.5.4"],
-  ["BDAT 99999999999999999999", "501 5.5.4"],
+  ["BDAT", "broken 501 5.5.4"],
+  ["BDAT\t5", "broken 501 5.5.4"],
+  ["BDAT -1", "broken 501 5.5.4"],
+  ["bdat5", "500 5.5.2"],
+  ["BDAT 99999999999999999999", "broken 501 5.5.4"],
+  [`MAIL FROM:<${"a".repeat(1001)}>`, "501 5.1.7"],
+  [`RCPT TO:<a@b> ORCPT=${"a".repeat(1001)}`, "501 5.5.4"],
   ["RSET", "rset"],
   ["NOOP ignored words", "noop"],
   ["QUIT", "quit"],

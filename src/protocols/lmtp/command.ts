@@ -16,6 +16,8 @@ export type Command =
   | { readonly kind: "noop" }
   | { readonly kind: "quit" }
   | { readonly kind: "xforward"; readonly attributes: XforwardAttributes }
+  /** What follows it may be content as well as commands: the session cannot go on. */
+  | { readonly kind: "broken"; readonly reply: Reply }
   /** Nothing that changes the session: the reply is already known. */
   | { readonly kind: "answered"; readonly reply: Reply };
 
@@ -27,10 +29,15 @@ const answered = (code: number, enhanced: string, text: string): Command => ({
 /** Largest BDAT chunk: what a double holds exactly. RFC 3030 allows 20 digits. */
 const MAX_CHUNK_BYTES = Number.MAX_SAFE_INTEGER;
 
+/** Longest parameter value in bytes; ORCPT and AUTH may have 500. RFC 3461 section 5.4, RFC 4954 section 5. */
+const MAX_VALUE_BYTES = 1000;
+const BDAT = /^BDAT(?![A-Z0-9])/i;
+
 const MAIL_PARAMETERS = new Set(["SIZE", "BODY", "SMTPUTF8", "RET", "ENVID", "AUTH"]);
 const RCPT_PARAMETERS = new Set(["NOTIFY", "ORCPT"]);
 
 export function parseCommand(line: string): Command {
+  if (BDAT.test(line)) return parseBdat(line.slice("BDAT".length));
   const space = line.indexOf(" ");
   const verb = (space === -1 ? line : line.slice(0, space)).toUpperCase();
   const rest = space === -1 ? "" : line.slice(space + 1);
@@ -41,8 +48,6 @@ export function parseCommand(line: string): Command {
       return parseRcpt(rest);
     case "DATA":
       return rest.trim() === "" ? { kind: "data" } : answered(501, "5.5.4", "DATA takes no parameters");
-    case "BDAT":
-      return parseBdat(rest);
     case "RSET":
       return rest.trim() === "" ? { kind: "rset" } : answered(501, "5.5.4", "RSET takes no parameters");
     case "NOOP":
@@ -114,16 +119,18 @@ function parseParameters(text: string): Parameters | undefined {
     if (word === "") continue;
     const match = /^([A-Za-z0-9][A-Za-z0-9-]*)(?:=([\x21-\x3c\x3e-\x7e\x80-\xff]+))?$/.exec(word);
     const keyword = match?.[1]?.toUpperCase();
-    if (keyword === undefined || parameters.has(keyword)) return undefined;
-    parameters.set(keyword, match?.[2] ?? "");
+    const value = match?.[2] ?? "";
+    if (keyword === undefined || parameters.has(keyword) || value.length > MAX_VALUE_BYTES) return undefined;
+    parameters.set(keyword, value);
   }
   return parameters;
 }
 
 function parseBdat(rest: string): Command {
-  const match = /^ *(\d{1,20})(?: +(LAST))? *$/i.exec(rest);
+  const match = /^ +(\d{1,20})(?: +(LAST))? *$/i.exec(rest);
   const bytes = Number(match?.[1]);
-  if (match === null || bytes > MAX_CHUNK_BYTES) return answered(501, "5.5.4", "Bad BDAT syntax");
+  if (match === null || bytes > MAX_CHUNK_BYTES)
+    return { kind: "broken", reply: reply(501, "5.5.4", "Bad BDAT syntax: closing") };
   return { kind: "bdat", bytes, isLast: match[2] !== undefined };
 }
 

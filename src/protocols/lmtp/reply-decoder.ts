@@ -8,10 +8,14 @@ export type ReplyEvent =
 
 /** RFC 5321 4.5.3.1.5 says 512; servers with long texts exist, Dovecot's proxy takes 4096 for a whole reply. */
 export const MAX_REPLY_LINE_BYTES = 4096;
+/** Longest whole reply in bytes: it is kept for its recipient while the transaction lasts. Dovecot's proxy takes 4096. */
+export const MAX_REPLY_BYTES = 8192;
 /** A LHLO reply with every known extension has about 20. */
 export const MAX_REPLY_LINES = 128;
 
 const LINE = /^([2-5][0-9]{2})(?:([ -])(.*))?$/s;
+// oxlint-disable-next-line no-control-regex
+const CONTROLS = /[\x00-\x08\x0a-\x1f\x7f]/g;
 const ENHANCED = /^([245]\.[0-9]{1,3}\.[0-9]{1,3})(?: +|$)/;
 
 /** Turns what a server sends into replies, however the bytes were cut. */
@@ -20,6 +24,12 @@ export class ReplyDecoder {
   #code = 0;
   #enhanced: string | undefined;
   #texts: string[] = [];
+  #bytes = 0;
+
+  /** Whether a reply has begun that is not complete. */
+  get hasInput(): boolean {
+    return this.#texts.length > 0 || this.#lines.hasInput;
+  }
 
   push(chunk: Buffer): void {
     this.#lines.push(chunk);
@@ -36,6 +46,8 @@ export class ReplyDecoder {
       const code = Number(match[1]);
       if (this.#texts.length > 0 && code !== this.#code)
         return { kind: "malformed", reason: `reply changes its code from ${this.#code} to ${code}` };
+      this.#bytes += line.text.length;
+      if (this.#bytes > MAX_REPLY_BYTES) return { kind: "malformed", reason: `reply over ${MAX_REPLY_BYTES} bytes` };
       this.#code = code;
       this.#texts.push(this.#takeText(match[3] ?? ""));
       if (match[2] !== "-") return { kind: "reply", reply: this.#finish() };
@@ -45,7 +57,9 @@ export class ReplyDecoder {
   }
 
   /** Splits an enhanced code off; one whose class is not the reply's is no such code. RFC 2034 section 4. */
-  #takeText(text: string): string {
+  #takeText(given: string): string {
+    // A stray control character must reach neither our client nor the log.
+    const text = given.replace(CONTROLS, "?");
     const match = ENHANCED.exec(text);
     if (match === null || match[1]?.charCodeAt(0) !== 48 + Math.floor(this.#code / 100)) return text;
     this.#enhanced = match[1];
@@ -55,6 +69,7 @@ export class ReplyDecoder {
   #finish(): Reply {
     const reply: Reply = { code: this.#code, enhanced: this.#enhanced, lines: this.#texts };
     this.#texts = [];
+    this.#bytes = 0;
     this.#enhanced = undefined;
     return reply;
   }

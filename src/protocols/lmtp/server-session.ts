@@ -66,6 +66,11 @@ export function onCommand(state: LmtpState, command: Command, options: LmtpSessi
     case "answered":
     case "noop":
       return { state, actions: [{ kind: "reply", reply: command.kind === "noop" ? OK : command.reply }] };
+    case "broken":
+      return {
+        state: { phase: "closing" },
+        actions: [{ kind: "abort" }, { kind: "reply", reply: command.reply }, { kind: "close" }],
+      };
     case "quit":
       return {
         state: { phase: "closing" },
