@@ -156,7 +156,7 @@ export async function startProxy(initial: ProxyOptions): Promise<Proxy> {
     },
     async [Symbol.asyncDispose]() {
       server.destroy();
-      world.retire(undefined);
+      world.destroy("the test is over");
       await new Promise<void>((resolve) => sockets.close(() => resolve()));
     },
   };
