@@ -3,6 +3,7 @@ import type { BackendPool } from "../backends/pool.ts";
 import type { BackendSession, SessionUser } from "../backends/session.ts";
 import { describeReply, isPositive, type Reply } from "../protocols/lmtp/reply.ts";
 import type { MailCommand } from "../protocols/lmtp/server-session.ts";
+import { CommandPipeline } from "./command-pipeline.ts";
 import { addressFault, envelopeLines, rcptLine } from "./envelope.ts";
 import type { Recipient } from "./recipient.ts";
 import { judge, lostReply, unavailableReply, type ReplyNames, type VerdictStage } from "./verdict.ts";
@@ -28,9 +29,6 @@ export interface LegEvents {
  */
 type Phase = "waiting" | "envelope" | "data" | "body" | "dot" | "leaving" | "over";
 
-/** What the next reply of the store answers. */
-type Expected = "XFORWARD" | "MAIL" | "DATA" | Recipient;
-
 /** One store's part in a transaction: one session, its recipients, its own success or failure. */
 export class StoreLeg implements SessionUser {
   readonly pool: BackendPool;
@@ -44,8 +42,8 @@ export class StoreLeg implements SessionUser {
   /** A reused session that dies before 354 is replaced once, by a fresh one. */
   #isReplaceable = false;
   #wantsData = false;
-  #expected: Expected[] = [];
-  #expectedAt = 0;
+  /** On the present session; undefined while there is none. */
+  #pipeline: CommandPipeline | undefined;
   /** Recipients that the present session has accepted, in order; after the dot those without a final reply. */
   #accepted: Recipient[] = [];
   #finalAt = 0;
@@ -145,16 +143,13 @@ export class StoreLeg implements SessionUser {
 
   onReply(reply: Reply): void {
     if (this.#phase === "dot") return this.#onFinalReply(reply);
-    const expected = this.#expected[this.#expectedAt];
+    const expected = this.#pipeline?.take();
     if (expected === undefined) return this.#breakOff(`answered ${describeReply(reply)} before the end of data`);
-    this.#expectedAt += 1;
     // A reused session may have timed out at the store while we wrote to it.
     if (reply.code === 421 && this.#isReplaceable && this.#phase !== "leaving") {
       this.#session?.abort();
       return this.onLost("421");
     }
-    if (this.#expectedAt === this.#expected.length) this.#session?.settle();
-    else this.#expectReply();
     if (this.#phase === "leaving") return this.#leave();
     if (expected === "XFORWARD") this.#onXforwardReply(reply);
     else if (expected === "MAIL") this.#onMailReply(reply);
@@ -172,8 +167,7 @@ export class StoreLeg implements SessionUser {
     this.#session = undefined;
     if (this.#phase === "leaving") return this.#end();
     if (this.#isReplaceable && (this.#phase === "envelope" || this.#phase === "data")) {
-      this.#expected = [];
-      this.#expectedAt = 0;
+      this.#pipeline = undefined;
       this.#accepted = [];
       this.#phase = "waiting";
       return this.#request(false);
@@ -199,9 +193,11 @@ export class StoreLeg implements SessionUser {
     this.readyMs = this.#events.nowMs();
     session.use(this);
     this.#phase = "envelope";
+    const pipeline = new CommandPipeline(session, this.pool.options.timeouts);
+    this.#pipeline = pipeline;
     const lines = envelopeLines(this.#mail, session.capabilities);
-    for (const line of lines.xforward) this.#send("XFORWARD", line);
-    this.#send("MAIL", lines.mail);
+    for (const line of lines.xforward) pipeline.send("XFORWARD", line);
+    pipeline.send("MAIL", lines.mail);
     const faults: [Recipient, Reply][] = [];
     for (const recipient of this.#recipients) {
       if (recipient.state.phase === "final") continue;
@@ -217,32 +213,19 @@ export class StoreLeg implements SessionUser {
     this.#fail(unavailableReply(this.#events.session, error));
   }
 
-  #send(expected: Expected, line: string): void {
-    this.#expected.push(expected);
-    this.#session?.send(line);
-    if (this.#expectedAt === this.#expected.length - 1) this.#expectReply();
-  }
-
-  #expectReply(): void {
-    const expected = this.#expected[this.#expectedAt];
-    const { commandMs, dataMs } = this.pool.options.timeouts;
-    const what = typeof expected === "string" ? expected : "RCPT";
-    this.#session?.expect(what, expected === "DATA" ? dataMs : commandMs);
-  }
-
   /** @returns why the store cannot take this recipient, and then is not asked */
   #sendRecipient(recipient: Recipient, { capabilities }: BackendSession): Reply | undefined {
     const fault = addressFault(this.#mail, recipient.address, capabilities);
     if (fault !== undefined) return fault;
     const { lowercaseDomain } = this.pool.options;
-    this.#send(recipient, rcptLine(recipient.address, recipient.parameters, capabilities, lowercaseDomain));
+    this.#pipeline?.send(recipient, rcptLine(recipient.address, recipient.parameters, capabilities, lowercaseDomain));
     return undefined;
   }
 
   #sendData(): void {
     if (this.#recipients.some((recipient) => recipient.state.phase !== "final")) {
       this.#phase = "data";
-      this.#send("DATA", "DATA\r\n");
+      this.#pipeline?.send("DATA", "DATA\r\n");
     } else this.#leave();
   }
 
@@ -336,7 +319,7 @@ export class StoreLeg implements SessionUser {
     const wasSettled = this.isDataSettled;
     this.#phase = "leaving";
     if (!wasSettled) this.#events.onDataSettled();
-    if (this.#expectedAt < this.#expected.length) return;
+    if (this.#pipeline?.isDrained === false) return;
     const session = this.#session;
     this.#end();
     if (session !== undefined) this.pool.release(session, false);
