@@ -58,7 +58,7 @@ const DEFAULT_LMTP = {
   hostname: "shunt.example.com",
   maxMessageBytes: undefined,
   maxRecipients: 10_000,
-  maxLineBytes: 65_536,
+  maxLineBytes: 8192,
   newlines: "normalize",
   idleTimeoutMs: 300_000,
   dataTimeoutMs: 100_000,
