@@ -51,7 +51,7 @@ export const lmtpSchema = section({
     description: "Longest command line, CR LF included.",
   }),
   newlines: withDefault(choice(["normalize", "reject"]), "normalize", {
-    description: "What happens to a message with a bare CR or LF: rewritten to CR LF, or refused.",
+    description: "What happens to a message with a bare LF or CR: rewritten to CR LF and a blank, or refused.",
   }),
   idle_timeout: withDefault(duration(), "300s", { description: "How long a client may be silent." }),
   data_timeout: withDefault(duration(), "100s", {
