@@ -3,6 +3,7 @@ import type { Log, LogLevel } from "../core/log.ts";
 import type { Capabilities } from "../protocols/lmtp/capabilities.ts";
 import { describeReply, isPositive } from "../protocols/lmtp/reply.ts";
 import { BackendUnavailable } from "./backend-unavailable.ts";
+import { StoreHealth } from "./health.ts";
 import type { BackendOptions } from "./options.ts";
 import { BackendSession, type SessionContext } from "./session.ts";
 
@@ -23,22 +24,17 @@ interface Ticket {
   timer: Timer | undefined;
 }
 
-/** An opening that fails only after so long, in ms, is a store that swallows what it is sent: the next are not let wait for it. */
-const SLOW_FAILURE_MS = 1000;
-/** For how long, in ms, such a store counts as unavailable without being asked again. */
-const FAIL_FAST_MS = 5000;
-
 /** The sessions of one backend: at most `maxConnections`, kept for the next transaction, handed out to one at a time. */
 export class BackendPool {
   readonly options: BackendOptions;
   readonly #context: PoolContext;
   readonly #idle: BackendSession[] = [];
   readonly #waiting: Ticket[] = [];
+  readonly #health: StoreHealth;
   /** All connections to the store, those included that are opening or closing. */
   readonly #sessions = new Set<BackendSession>();
   #capabilities: Capabilities | undefined;
   #isClosing = false;
-  #failFast: { readonly untilMs: number; readonly error: BackendUnavailable } | undefined;
   /** What was last logged of this backend's state, so that an outage is one line and not one a delivery. */
   #trouble: string | undefined;
   #hasNoted = false;
@@ -46,6 +42,7 @@ export class BackendPool {
   constructor(options: BackendOptions, context: PoolContext) {
     this.options = options;
     this.#context = context;
+    this.#health = new StoreHealth(context.clock);
   }
 
   /** What the store announced when it was last reached. */
@@ -63,10 +60,9 @@ export class BackendPool {
       this.#lend(session, request, true);
       return () => undefined;
     }
-    const { clock } = this.#context;
-    // While other sessions live, the store does too: it only has no room for more.
-    if (this.#failFast !== undefined && this.#sessions.size === 0 && clock.nowMs() < this.#failFast.untilMs) {
-      request.onUnavailable(this.#failFast.error);
+    const refusal = this.#health.refusal();
+    if (refusal !== undefined) {
+      request.onUnavailable(refusal);
       return () => undefined;
     }
     // Idle sessions may fill the pool when a fresh one is asked for.
@@ -113,24 +109,22 @@ export class BackendPool {
   }
 
   #dial(ticket: Ticket): void {
-    const { clock } = this.#context;
-    const startedMs = clock.nowMs();
     const session = new BackendSession(this.options, this.#context, {
       onReady: (session, note) => {
         this.#capabilities = session.capabilities;
-        this.#failFast = undefined;
         this.#noteReached(note);
         if (ticket.request === undefined) this.#keepOrLend(session);
         else this.#lend(session, ticket.request, false);
       },
       onFailed: (error) => {
         this.#noteTrouble(error);
-        const nowMs = clock.nowMs();
-        if (nowMs - startedMs >= SLOW_FAILURE_MS) this.#failFast = { untilMs: nowMs + FAIL_FAST_MS, error };
+        this.#health.failed();
         ticket.request?.onUnavailable(error);
         // No other session is there whose end would serve those who wait: they hear what we heard.
         if (this.#sessions.size <= 1) this.#refuseWaiting(error);
       },
+      onHeard: () => this.#health.heard(),
+      onMissed: (sinceMs, reason) => this.#onMissed(sinceMs, reason),
       onClosed: () => {
         this.#sessions.delete(session);
         const next = this.#nextWaiting();
@@ -138,6 +132,15 @@ export class BackendPool {
       },
     });
     this.#sessions.add(session);
+  }
+
+  #onMissed(sinceMs: number, reason: string): void {
+    const error = this.#unavailable("unreachable", reason);
+    if (!this.#health.missed(sinceMs, error)) return;
+    this.#noteTrouble(error);
+    // What is idle would be silent too.
+    for (const session of this.#idle.splice(0)) session.quit();
+    this.#refuseWaiting(error);
   }
 
   #wait(ticket: Ticket): void {

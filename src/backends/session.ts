@@ -31,6 +31,10 @@ export interface SessionUser {
 export interface SessionOpening {
   onReady(session: BackendSession, note: string | undefined): void;
   onFailed(error: BackendUnavailable): void;
+  /** The store has said something. */
+  onHeard(): void;
+  /** The session is given up: what it waited for since `sinceMs` did not come. */
+  onMissed(sinceMs: number, reason: string): void;
   /** Once, in every case, when the connection no longer counts against the store's. */
   onClosed(): void;
 }
@@ -46,11 +50,14 @@ export class BackendSession {
   readonly #connection: Connection;
   readonly #decoder = new ReplyDecoder();
   readonly #deadline: Deadline;
+  readonly #owner: SessionOpening;
+  /** The owner, while it waits for `onReady` or `onFailed`. */
   #opening: SessionOpening | undefined;
   #handshake: HandshakeState = INITIAL_HANDSHAKE;
   #user: SessionUser | undefined;
   #capabilities: Capabilities | undefined;
   #waitingFor = "connect";
+  #waitingSinceMs: number;
   #onIdle: (() => void) | undefined;
   #isClosed = false;
   #unanswered = 0;
@@ -64,7 +71,9 @@ export class BackendSession {
   constructor(options: BackendOptions, context: SessionContext, opening: SessionOpening) {
     this.#options = options;
     this.#context = context;
+    this.#owner = opening;
     this.#opening = opening;
+    this.#waitingSinceMs = context.clock.nowMs();
     this.#deadline = new Deadline(context.clock, () => this.#onMissed());
     this.#socket = dial(options.lmtp);
     this.#connection = new Connection(this.#socket, {
@@ -125,6 +134,7 @@ export class BackendSession {
   /** Closes the session unless the awaited thing happens, and `expect` or `settle` is called again, within `withinMs`. */
   expect(what: string, withinMs: number): void {
     this.#waitingFor = what;
+    this.#waitingSinceMs = this.#context.clock.nowMs();
     this.#deadline.set(withinMs);
   }
 
@@ -167,8 +177,10 @@ export class BackendSession {
   #onMissed(): void {
     const onIdle = this.#onIdle;
     this.#onIdle = undefined;
-    if (onIdle === undefined) this.#lose(`no answer to ${this.#waitingFor} in time`);
-    else onIdle();
+    if (onIdle !== undefined) return onIdle();
+    const reason = `no answer to ${this.#waitingFor} in time`;
+    this.#owner.onMissed(this.#waitingSinceMs, reason);
+    this.#lose(reason);
   }
 
   #onData(chunk: Buffer): void {
@@ -180,6 +192,7 @@ export class BackendSession {
       if (this.#isClosed) return;
       const event = this.#decoder.next();
       if (event === undefined) break;
+      this.#owner.onHeard();
       if (event.kind === "malformed") this.#lose(`the store does not speak LMTP: ${event.reason}`);
       else if (due === 0) this.#lose(`the store said ${describeReply(event.reply)} without being asked`);
       else if (this.#capabilities === undefined) this.#onHandshakeReply(event.reply);
@@ -238,7 +251,9 @@ export class BackendSession {
     const user = this.#user;
     this.#opening = undefined;
     this.#user = undefined;
-    opening?.onFailed(new BackendUnavailable(this.#options.name, "unreachable", `${this.#waitingFor}: ${reason}`));
+    // "connect ECONNREFUSED" says itself what failed, "connection closed" does not.
+    const told = reason.includes(this.#waitingFor) ? reason : `${this.#waitingFor}: ${reason}`;
+    opening?.onFailed(new BackendUnavailable(this.#options.name, "unreachable", told));
     user?.onLost(reason);
   }
 }

@@ -230,25 +230,53 @@ test("a backend that is ourselves is found and refused for now", async () => {
   assert.match((await client.transaction(toAnn)).rcpt[0] ?? "", /^451 4\.4\.6 .*loops/);
 });
 
-test("a store that swallows connections is not waited for by everybody", async () => {
+test("a store that hangs is waited for once, then by one delivery at a time", async () => {
   const clock = createFakeClock();
   await using store = await startFakeBackend({
-    script: { greeting: ({ connection }) => (connection === 1 ? { do: "stall" } : undefined) },
+    script: { greeting: ({ connection }) => (connection <= 2 ? { do: "stall" } : undefined) },
   });
   await using proxy = await startProxy({ clock, backends: { store: store.endpoint } });
-  using client = await openClient(proxy.endpoint);
-  await client.send("MAIL FROM:<s@x>\r\nRCPT TO:<ann@x>\r\n");
+  const clients = await Promise.all(Array.from({ length: 5 }, () => openClient(proxy.endpoint)));
+  const [first, second, third, fourth, fifth] = clients;
+  assert.ok(first && second && third && fourth && fifth);
+  const rcpt = "MAIL FROM:<s@x>\r\nRCPT TO:<ann@x>\r\n";
+  await first.send(rcpt);
   await store.waitFor("stall");
   clock.advance(5001);
-  await client.expect("250", "451 4.4.1");
-  using second = await openClient(proxy.endpoint);
-  await second.send("MAIL FROM:<s@x>\r\nRCPT TO:<ann@x>\r\n");
+  await first.expect("250", "451 4.4.1");
+  await second.send(rcpt);
   await second.expect("250", "451 4.4.1");
   assert.equal(store.count("connection"), 1);
   clock.advance(5001);
-  using third = await openClient(proxy.endpoint);
-  assert.match((await third.transaction(toAnn)).final[0] ?? "", /^250 /);
-  assert.equal(store.count("connection"), 2);
+  await third.send(rcpt);
+  await store.waitFor("stall", 2);
+  await fourth.send(rcpt);
+  await fourth.expect("250", "451 4.4.1");
+  clock.advance(5001);
+  await third.expect("250", "451 4.4.1");
+  clock.advance(5001);
+  assert.match((await fifth.transaction(toAnn)).final[0] ?? "", /^250 /);
+  assert.equal(store.count("connection"), 3);
+  for (const client of clients) client[Symbol.dispose]();
+});
+
+test("a store that answers others is not silent because one delivery waits in vain", async () => {
+  const clock = createFakeClock();
+  await using store = await startFakeBackend({
+    script: { dot: ({ connection }) => (connection === 1 ? { do: "stall" } : undefined) },
+  });
+  await using proxy = await startProxy({ clock, backends: { store: store.endpoint } });
+  using slow = await openClient(proxy.endpoint);
+  await slow.send("MAIL FROM:<s@x>\r\nRCPT TO:<ann@x>\r\nDATA\r\n");
+  await slow.expect("250", "250", "354");
+  await slow.send("x\r\n.\r\n");
+  await store.waitFor("stall");
+  clock.advance(1000);
+  using other = await openClient(proxy.endpoint);
+  assert.match((await other.transaction(toAnn)).final[0] ?? "", /^250 /);
+  clock.advance(4001);
+  await slow.expect("451 4.4.2");
+  assert.match((await other.transaction(toAnn)).final[0] ?? "", /^250 /);
 });
 
 test("a slot is not lost to a client that left while its connection was being opened", async () => {
