@@ -10,10 +10,12 @@ import { createDaemonLog } from "./observe/daemon-log.ts";
 import { errorText } from "./observe/render.ts";
 import { findBackgroundParent, runInBackground } from "./process/daemonize.ts";
 import { oneAtATime } from "./process/one-at-a-time.ts";
+import { showAs } from "./process/show-as.ts";
 import { connectServiceManager } from "./process/service-manager.ts";
 import { createRouter } from "./routing/router.ts";
 import type { Router } from "./routing/router.ts";
 import { createServing } from "./serving.ts";
+import { syslogWarning } from "./start-warnings.ts";
 
 export interface DaemonOptions {
   readonly program: "mailshunt" | "lmtp-proxy";
@@ -38,6 +40,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   const { program, version, configPath, isBackground, onReady, sameSignalMs = 0 } = options;
   const parent = findBackgroundParent(process.env);
   if (isBackground && parent === undefined) return runInBackground();
+  showAs(program);
   const path = resolve(configPath);
   if (isBackground) process.chdir("/"); // so that no file system is kept from being unmounted
 
@@ -99,11 +102,13 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   if (started.kind === "refused") {
     for (const reason of started.reasons) {
       say("error", reason);
-      if (!log.isOnStderr) process.stderr.write(`${program}: ${reason}\n`);
+      if (log.destination !== "stderr") process.stderr.write(`${program}: ${reason}\n`);
     }
     return end(started.exitCode);
   }
   isStarted = true;
+  const lost = log.destination === "syslog" ? syslogWarning(isBackground) : undefined;
+  if (lost !== undefined) process.stderr.write(`${program}: ${lost}\n`);
   parent?.ready();
   onReloadSignal(oneAtATime(() => serving.reload()));
   await onReady?.();

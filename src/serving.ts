@@ -1,5 +1,4 @@
 import { randomBytes } from "node:crypto";
-import { accessSync, constants } from "node:fs";
 import type { Config, ConfigFault, LoadResult } from "./config/config.ts";
 import { formatFaultLine } from "./config/format-fault.ts";
 import { loadConfig } from "./config/load.ts";
@@ -18,6 +17,7 @@ import type { World } from "./relay/world.ts";
 import { ListenerSet } from "./servers/listener-set.ts";
 import { LmtpServer } from "./servers/lmtp-server.ts";
 import { createProxyService } from "./servers/proxy-service.ts";
+import { rotationWarnings, unreadable } from "./start-warnings.ts";
 
 export interface ServingParts {
   /** Absolute. */
@@ -137,19 +137,12 @@ export function createServing(parts: ServingParts): Serving {
       log.giveTo(identity.uid, identity.gid);
       becomeUser(identity);
       say("info", `running as user id ${identity.uid} and group id ${identity.gid}`);
-      for (const file of [config.source.path, import.meta.filename]) warnIfUnreadable(file);
+      for (const warning of unreadable([config.source.path, import.meta.filename])) say("warning", warning);
     }
-    if (settings.to.kind !== "file") log.configure(settings);
+    if (settings.to.kind === "file") for (const warning of rotationWarnings(settings.to.path)) say("warning", warning);
+    else log.configure(settings);
     listeners.open();
     probe(running.world);
-  }
-
-  function warnIfUnreadable(path: string): void {
-    try {
-      accessSync(path, constants.R_OK);
-    } catch {
-      say("warning", `${path} cannot be read by the user we run as: a reload will fail`);
-    }
   }
 
   async function reload(): Promise<void> {
@@ -172,7 +165,7 @@ export function createServing(parts: ServingParts): Serving {
     try {
       log.reopen();
     } catch (error) {
-      say("error", `the log goes on in the old file: ${String(error)}`);
+      say("error", `the log goes on in the old file: ${reasonsOf(error).join("; ")}`);
     }
   }
 
@@ -193,6 +186,7 @@ export function createServing(parts: ServingParts): Serving {
       prepared.abort();
       throw error;
     }
+    reopenLog();
     running = next;
     const isDrained = leave(old.world, next.world);
     prepared.commit();

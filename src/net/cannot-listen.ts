@@ -6,8 +6,21 @@ export class CannotListen extends Error {
   override readonly name = "CannotListen";
   readonly code = "CANNOT_LISTEN";
 
+  readonly reason: string;
+
   constructor(address: Endpoint, reason: string, cause?: unknown) {
     super(`cannot listen on ${formatEndpoint(address)}: ${reason}`, { cause });
+    this.reason = reason;
+  }
+}
+
+/** A socket that is served could not be given other rights; the message says why. */
+export class AccessUnchanged extends Error {
+  override readonly name = "AccessUnchanged";
+  readonly code = "ACCESS_UNCHANGED";
+
+  constructor(address: Endpoint, reason: string, cause?: unknown) {
+    super(`${formatEndpoint(address)}: owner, group and permissions stay as they are${reason}`, { cause });
   }
 }
 

@@ -194,7 +194,7 @@ test("closing leaves a socket that another process put in its place", async (t) 
   await opened(t, unix(path));
   first.close();
   assert.equal(await greetingFrom(unix(path)), "hello\n");
-  await assert.rejects(first.changeAccess(AS_IS), /the socket was replaced by another process$/);
+  await assert.rejects(first.changeAccess(AS_IS), /stay as they are: the socket was replaced by another process$/);
 });
 
 test("rights change under a socket that stays", async (t) => {
@@ -202,7 +202,9 @@ test("rights change under a socket that stays", async (t) => {
   const listener = await opened(t, unix(path), { permissions: 0o600 });
   await listener.changeAccess({ ...AS_IS, permissions: 0o666 });
   assert.equal(statSync(path).mode & 0o777, 0o666);
-  await assert.rejects(listener.changeAccess({ ...AS_IS, owner: "nosuchuser" }), /there is no user "nosuchuser"$/);
+  await assert.rejects(listener.changeAccess({ ...AS_IS, owner: "nosuchuser" }), {
+    message: `unix:${path}: owner, group and permissions stay as they are: there is no user "nosuchuser"`,
+  });
 });
 
 test("TCP over IPv4, IPv6 and names, each with the port it got", async (t) => {

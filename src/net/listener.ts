@@ -3,7 +3,7 @@ import { createServer, isIP } from "node:net";
 import type { ListenOptions as NodeListenOptions, Server, Socket } from "node:net";
 import { isDeepStrictEqual } from "node:util";
 import type { Endpoint } from "../core/endpoint.ts";
-import { CannotListen, messageOf, systemCode } from "./cannot-listen.ts";
+import { AccessUnchanged, CannotListen, messageOf, systemCode } from "./cannot-listen.ts";
 import { applyAccess, checkPlace, placeSocket, removeQuietly, resolveAccess, whoseIs } from "./socket-file.ts";
 import type { SocketAccess } from "./socket-file.ts";
 
@@ -24,7 +24,7 @@ export interface ListenerEvents {
 export interface Listener {
   /** With the port the system chose where 0 was asked for. */
   readonly address: Endpoint;
-  /** Gives a unix socket other rights. @throws CannotListen when they cannot be given */
+  /** Gives a unix socket other rights. @throws AccessUnchanged when they cannot be given */
   changeAccess(access: SocketAccess): Promise<void>;
   /** Stops accepting, in this turn, and removes a unix socket if it is still ours. Open connections stay. */
   close(): void;
@@ -48,19 +48,27 @@ async function listenUnix(path: string, access: SocketAccess, events: ListenerEv
     },
   );
   const address: Endpoint = { kind: "unix", path };
+  const wasRoot = process.geteuid?.() === 0;
   return {
     address,
     async changeAccess(changed) {
-      const next = await resolveAccess(path, changed);
+      const next = await resolveAccess(path, changed).catch((error: unknown) => {
+        throw new AccessUnchanged(
+          address,
+          `: ${error instanceof CannotListen ? error.reason : messageOf(error)}`,
+          error,
+        );
+      });
       if (whoseIs(path, identity) === "another's")
-        throw new CannotListen(address, "the socket was replaced by another process");
+        throw new AccessUnchanged(address, ": the socket was replaced by another process");
       // Whoever gave up root can do none of this, and mostly there is nothing to do.
       if (isDeepStrictEqual(next, resolved)) return;
       try {
         applyAccess(path, next);
         resolved = next;
       } catch (error) {
-        throw new CannotListen(address, `owner and permissions stay until a restart: ${messageOf(error)}`, error);
+        const reason = wasRoot && process.geteuid?.() !== 0 ? "we are not root any more" : messageOf(error);
+        throw new AccessUnchanged(address, ` until a restart: ${reason}`, error);
       }
     },
     close() {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { renameSync, statSync } from "node:fs";
+import { mkdirSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { installFakeLogger } from "../../test/support/fake-logger.ts";
@@ -62,12 +62,32 @@ test("reopen goes on in a new file of the old name; level and format change at o
   assert.deepEqual(others, []);
 });
 
+test("a file that cannot be opened again: the old one goes on, under its new name, and other settings hold", async (t) => {
+  const folder = scratchFolder(t);
+  const path = join(folder, "log");
+  const log = logWith();
+  log.configure(toFile(path));
+  renameSync(path, join(folder, "log.1"));
+  mkdirSync(path);
+  assert.throws(() => log.reopen(), {
+    code: "CANNOT_OPEN_LOG",
+    message: `${path} cannot be opened: illegal operation on a directory`,
+  });
+  log.configure(toFile(path, { level: "error" }));
+  log.write(notice("hidden"));
+  log.write({ kind: "message", level: "error", part: "daemon", text: "seen" });
+  await log.close(60_000);
+  assert.deepEqual(textsIn(join(folder, "log.1")), ["error: seen"]);
+});
+
 test("a file that cannot be opened changes nothing", async (t) => {
   const folder = scratchFolder(t);
   const path = join(folder, "log");
   const log = logWith();
   log.configure(toFile(path));
-  assert.throws(() => log.configure(toFile(join(folder, "missing", "log"))), { code: "ENOENT" });
+  assert.throws(() => log.configure(toFile(join(folder, "missing", "log"))), {
+    message: `${join(folder, "missing", "log")} cannot be opened: no such file or directory`,
+  });
   log.write(notice("still here"));
   await log.close(60_000);
   assert.deepEqual(textsIn(path), ["still here"]);

@@ -22,16 +22,17 @@ export interface LogSettings {
 
 export interface DaemonLog extends Log {
   /**
-   * Sends lines where the settings say, those held back since the start included.
-   * @throws what open(2) says of a file; then everything stays as it was
+   * Sends lines where the settings say, those held back since the start included. A file whose path has not changed
+   * stays open.
+   * @throws CannotOpenLog; then everything stays as it was
    */
   configure(settings: LogSettings): void;
-  /** Opens the log file again under its name. @throws what open(2) says; then the old file goes on */
+  /** Opens the log file again under its name. @throws CannotOpenLog; then the old file goes on */
   reopen(): void;
   /** Gives a log file to the user the daemon becomes. */
   giveTo(uid: number, gid: number): void;
-  /** Whether lines are seen on stderr: also while not configured, once it is closed. */
-  readonly isOnStderr: boolean;
+  /** Where lines are seen; while not configured, once it is closed. */
+  readonly destination: LogDestination["kind"];
   /** Writes what waits, but no longer than `limitMs`; a log never configured says it on stderr. */
   close(limitMs: number): Promise<void>;
   /** Writes what it can in this turn: for the `exit` event. */
@@ -110,7 +111,6 @@ export function createDaemonLog(options: DaemonLogOptions): DaemonLog {
   function configure(settings: LogSettings): void {
     const old = current;
     if (old !== undefined && isSameDestination(old.settings.to, settings.to)) {
-      old.file?.reopen();
       current = { ...old, settings, render: renderer(settings) };
       return;
     }
@@ -126,8 +126,8 @@ export function createDaemonLog(options: DaemonLogOptions): DaemonLog {
     write,
     configure,
     reopen: () => current?.file?.reopen(),
-    get isOnStderr() {
-      return (current?.settings ?? FALLBACK).to.kind === "stderr";
+    get destination() {
+      return (current?.settings ?? FALLBACK).to.kind;
     },
     giveTo: (uid, gid) => current?.file?.giveTo(uid, gid),
     async close(limitMs) {

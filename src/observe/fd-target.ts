@@ -1,4 +1,5 @@
 import { closeSync, constants, fchownSync, fstatSync, openSync, writeSync } from "node:fs";
+import { CannotOpenLog } from "./cannot-open-log.ts";
 import type { LogTarget } from "./log-target.ts";
 
 /** How soon a full pipe or disk is tried again, in ms. */
@@ -22,9 +23,17 @@ export interface FileTarget extends LogTarget {
   giveTo(uid: number, gid: number): void;
 }
 
-/** @throws what open(2) says */
+/** @throws CannotOpenLog */
 export function openFileTarget(path: string): FileTarget {
-  return fdTarget(openSync(path, APPEND, NEW_FILE_MODE), path);
+  return fdTarget(openForAppending(path), path);
+}
+
+function openForAppending(path: string): number {
+  try {
+    return openSync(path, APPEND, NEW_FILE_MODE);
+  } catch (error) {
+    throw new CannotOpenLog(path, error);
+  }
 }
 
 /**
@@ -70,7 +79,7 @@ function fdTarget(firstFd: number, path: string | undefined): FileTarget {
     reopen() {
       if (path === undefined) return;
       const old = fd;
-      fd = openSync(path, APPEND, NEW_FILE_MODE);
+      fd = openForAppending(path);
       closeSync(old);
     },
     giveTo(uid, gid) {

@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import { isDeepStrictEqual } from "node:util";
 import { formatEndpoint } from "../core/endpoint.ts";
 import type { Endpoint } from "../core/endpoint.ts";
-import { CannotListen } from "../net/cannot-listen.ts";
+import { CannotListen, messageOf } from "../net/cannot-listen.ts";
 import { listen } from "../net/listener.ts";
 import type { Listener } from "../net/listener.ts";
 import type { LmtpServer } from "./lmtp-server.ts";
@@ -102,7 +102,7 @@ export class ListenerSet {
     const results = await Promise.allSettled(
       [...this.#entries.values()].map(({ listener, options }) => listener.changeAccess(options)),
     );
-    return results.flatMap((result) => (result.status === "rejected" ? [String(result.reason)] : []));
+    return results.flatMap((result) => (result.status === "rejected" ? [messageOf(result.reason)] : []));
   }
 
   /** In this turn; sockets are removed. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chmodSync, chownSync, mkdirSync, readFileSync, renameSync, statSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { findUser } from "../../src/core/accounts.ts";
@@ -64,7 +64,10 @@ test("a socket in a folder that is closed to the user, as Postfix's private: rel
   chmodSync(folder, 0o755);
   const closed = join(folder, "private");
   mkdirSync(closed, { mode: 0o700 });
-  const logPath = join(folder, "log");
+  const logPath = join(folder, "run", "log");
+  mkdirSync(join(folder, "run"));
+  const nobody = await findUser("nobody");
+  if (IS_ROOT) chownSync(join(folder, "run"), nobody?.uid ?? -1, nobody?.gid ?? -1);
   const user = IS_ROOT ? "nobody" : String(process.geteuid?.());
   const config = writeConfig(folder, {
     listeners: [`address: "unix:${closed}/lmtp", permissions: "0666"`],
@@ -97,6 +100,52 @@ test("a file that the user cannot read is warned of before the reload that would
     daemon.signal("SIGUSR1");
     await daemon.nextLine(/error: reload 1 failed/);
   } else await daemon.nextLine(/is ready/);
+  daemon.signal("SIGTERM");
+  assert.deepEqual(await daemon.exited, { code: 0, signal: null });
+});
+
+test("a rotation in a folder closed to the user: warned of at the start, and users move all the same", async (t) => {
+  const folder = scratchFolder(t);
+  chmodSync(folder, 0o755);
+  const logPath = join(folder, "log");
+  const sketch = {
+    listeners: [`address: "unix:${folder}/lmtp", permissions: "0600"`],
+    backends: STORE,
+    more: [`process: { user: ${IS_ROOT ? "nobody" : String(process.geteuid?.())} }`, `log: { to: ${logPath} }`],
+  };
+  const config = writeConfig(folder, sketch);
+  const daemon = startMailshunt(t, ["serve", "-c", config]);
+  await waitForFileText(logPath, /is ready/);
+  const warning = `warning: log.to: ${folder} is not writable for user nobody: a rotation has to create ${logPath} for that user\n`;
+  assert.equal(textOf(logPath).includes(warning), IS_ROOT);
+
+  // Rotated without a new file.
+  renameSync(logPath, `${logPath}.1`);
+  const listeners = [`address: "unix:${folder}/lmtp", permissions: "0666"`];
+  writeConfig(folder, { ...sketch, listeners, users: { ann: "old" } });
+  daemon.signal("SIGHUP");
+  const whereItGoesOn = IS_ROOT ? `${logPath}.1` : logPath;
+  await waitForFileText(whereItGoesOn, /reload 1 took effect, .*: 1 user, 1 backend$/m);
+  if (IS_ROOT) {
+    const [, error] = /daemon\[\d+\]: error: (.*)\n/.exec(textOf(whereItGoesOn)) ?? [];
+    assert.equal(
+      error,
+      `the log goes on in the old file: ${logPath} cannot be opened: permission denied for user nobody; ` +
+        "create it for that user before the reload",
+    );
+    const [, access] = /warning: (unix:.*)\n/.exec(textOf(whereItGoesOn)) ?? [];
+    assert.equal(
+      access,
+      `unix:${folder}/lmtp: owner, group and permissions stay as they are until a restart: we are not root any more`,
+    );
+    // Rotated as it should be.
+    const nobody = await findUser("nobody");
+    writeFileSync(logPath, "", { mode: 0o640 });
+    chownSync(logPath, nobody?.uid ?? -1, nobody?.gid ?? -1);
+    daemon.signal("SIGHUP");
+    await waitForFileText(logPath, /reload 2 took effect/);
+    assert.doesNotMatch(textOf(logPath), /the log goes on/);
+  }
   daemon.signal("SIGTERM");
   assert.deepEqual(await daemon.exited, { code: 0, signal: null });
 });

@@ -99,7 +99,7 @@ test("a log file that cannot be opened: 71, on stderr", async (t) => {
   });
   const { code, stderr } = await runMailshunt(t, ["serve", "-c", config]);
   assert.equal(code, 71);
-  assert.match(stderr, /error: ENOENT: .*\/missing\/log/);
+  assert.match(stderr, /error: \S+\/missing\/log cannot be opened: no such file or directory$/m);
   assert.equal(existsSync(join(folder, "lmtp")), false);
 });
 
