@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import type { Config } from "./config/config.ts";
 import { countFaults, formatFault } from "./config/format-fault.ts";
 import { systemClock } from "./core/clock.ts";
-import { onReloadSignal } from "./core/early-signals.ts";
+import { awaitReloadSignals, onReloadSignal } from "./core/early-signals.ts";
 import { EXIT } from "./core/exit-codes.ts";
 import type { LogLevel } from "./core/log.ts";
 import { createDaemonLog } from "./observe/daemon-log.ts";
@@ -26,6 +26,8 @@ export interface DaemonOptions {
   readonly onReady?: () => Promise<void>;
   /** A second stop signal within this time is the first one again, in ms. Default: 0. */
   readonly sameSignalMs?: number;
+  /** Stays in the folder it was started in, for a configuration with relative paths. Default: false. */
+  readonly keepsFolder?: boolean;
 }
 
 /** How long the log may take for its last lines, in ms. */
@@ -37,12 +39,14 @@ const LOG_CLOSE_MS = 2_000;
  * something, 70 for a bug. A second signal ends the process at once with 128 and the signal's number, as shells count.
  */
 export async function runDaemon(options: DaemonOptions): Promise<number> {
-  const { program, version, configPath, isBackground, onReady, sameSignalMs = 0 } = options;
+  const { program, version, configPath, isBackground, onReady, sameSignalMs = 0, keepsFolder = false } = options;
   const parent = findBackgroundParent(process.env);
   if (isBackground && parent === undefined) return runInBackground();
   showAs(program);
+  awaitReloadSignals();
   const path = resolve(configPath);
-  if (isBackground) process.chdir("/"); // so that no file system is kept from being unmounted
+  // No folder is kept from being removed or unmounted, and none that is gone can break a reload.
+  if (!keepsFolder) process.chdir("/");
 
   const log = createDaemonLog({
     program,

@@ -113,6 +113,7 @@ export async function runDemo({ directory, version }: DemoOptions, io: DemoIo): 
     configPath,
     isBackground: false,
     sameSignalMs: SAME_CTRL_C_MS,
+    keepsFolder: true,
     async onReady() {
       isReady = true;
       const pidFile = claimPidFile(join(folder, "pid"));
