@@ -132,9 +132,9 @@ export function createServing(parts: ServingParts): Serving {
     (await listeners.prepare(config.listeners)).commit();
     if (path !== undefined) pidFile = claimPidFile(path);
     const settings = logSettings(config);
+    if (identity !== undefined) log.giveTo(identity);
     if (settings.to.kind === "file") log.configure(settings);
     if (identity !== undefined) {
-      log.giveTo(identity.uid, identity.gid);
       becomeUser(identity);
       say("info", `running as user id ${identity.uid} and group id ${identity.gid}`);
       for (const warning of unreadable([config.source.path, import.meta.filename])) say("warning", warning);

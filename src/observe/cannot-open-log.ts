@@ -11,7 +11,14 @@ export class CannotOpenLog extends Error {
   }
 }
 
+/** We do not want it, though the system would let us. */
+export class LogRefused extends Error {
+  override readonly name = "LogRefused";
+}
+
 function reasonFor(error: unknown): string {
+  if (error instanceof LogRefused)
+    return `${error.message}, which root does not follow for a log that it gives to process.user: name the file itself`;
   if (!(error instanceof Error && "errno" in error && typeof error.errno === "number")) return String(error);
   const reason = getSystemErrorMessage(error.errno);
   const isDenied = "code" in error && error.code === "EACCES";

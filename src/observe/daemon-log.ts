@@ -2,7 +2,7 @@ import { fstatSync } from "node:fs";
 import type { Clock } from "../core/clock.ts";
 import type { Log, LogEntry, LogLevel } from "../core/log.ts";
 import { openFileTarget, openStderrTarget } from "./fd-target.ts";
-import type { FileTarget } from "./fd-target.ts";
+import type { LogHeir } from "./fd-target.ts";
 import { LineQueue } from "./line-queue.ts";
 import type { LogTarget } from "./log-target.ts";
 import { createRenderer, isLogged } from "./render.ts";
@@ -29,8 +29,8 @@ export interface DaemonLog extends Log {
   configure(settings: LogSettings): void;
   /** Opens the log file again under its name. @throws CannotOpenLog; then the old file goes on */
   reopen(): void;
-  /** Gives a log file to the user the daemon becomes. */
-  giveTo(uid: number, gid: number): void;
+  /** A file that is opened from now on, while we are root, is given to the user the daemon becomes. */
+  giveTo(heir: LogHeir): void;
   /** Where lines are seen; while not configured, once it is closed. */
   readonly destination: LogDestination["kind"];
   /** Writes what waits, but no longer than `limitMs`; a log never configured says it on stderr. */
@@ -55,13 +55,13 @@ const FALLBACK: LogSettings = { to: { kind: "stderr" }, format: "text", level: "
 interface Configured {
   readonly settings: LogSettings;
   readonly target: LogTarget;
-  readonly file: FileTarget | undefined;
   readonly render: RenderLine;
 }
 
 export function createDaemonLog(options: DaemonLogOptions): DaemonLog {
   const { clock } = options;
   let current: Configured | undefined;
+  let heir: LogHeir | undefined;
   let held: { readonly entry: LogEntry; readonly wallMs: number }[] = [];
   const queue = new LineQueue((lineCount) => lossLine(lineCount));
 
@@ -86,16 +86,14 @@ export function createDaemonLog(options: DaemonLogOptions): DaemonLog {
     return createRenderer({ ...options, format: settings.format, audience: audienceOf(settings.to, options) });
   }
 
-  function open(to: LogDestination): Pick<Configured, "target" | "file"> {
+  function open(to: LogDestination): LogTarget {
     switch (to.kind) {
       case "stderr":
-        return { target: openStderrTarget(), file: undefined };
-      case "file": {
-        const file = openFileTarget(to.path);
-        return { target: file, file };
-      }
+        return openStderrTarget();
+      case "file":
+        return openFileTarget(to.path, heir);
       case "syslog":
-        return { target: openSyslog(), file: undefined };
+        return openSyslog();
     }
   }
 
@@ -114,7 +112,7 @@ export function createDaemonLog(options: DaemonLogOptions): DaemonLog {
       current = { ...old, settings, render: renderer(settings) };
       return;
     }
-    current = { settings, ...open(settings.to), render: renderer(settings) };
+    current = { settings, target: open(settings.to), render: renderer(settings) };
     queue.setTarget(current.target, () => void old?.target.close());
     const waiting = held;
     held = [];
@@ -125,11 +123,11 @@ export function createDaemonLog(options: DaemonLogOptions): DaemonLog {
   return {
     write,
     configure,
-    reopen: () => current?.file?.reopen(),
+    reopen: () => current?.target.reopen(),
     get destination() {
       return (current?.settings ?? FALLBACK).to.kind;
     },
-    giveTo: (uid, gid) => current?.file?.giveTo(uid, gid),
+    giveTo: (next) => void (heir = next),
     async close(limitMs) {
       if (current === undefined) configure(FALLBACK);
       await queue.drain(limitMs);

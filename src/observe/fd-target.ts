@@ -1,5 +1,5 @@
 import { closeSync, constants, fchownSync, fstatSync, openSync, writeSync } from "node:fs";
-import { CannotOpenLog } from "./cannot-open-log.ts";
+import { CannotOpenLog, LogRefused } from "./cannot-open-log.ts";
 import type { LogTarget } from "./log-target.ts";
 
 /** How soon a full pipe or disk is tried again, in ms. */
@@ -15,25 +15,52 @@ const STDERR = 2;
 export function openStderrTarget(): LogTarget {
   // A socket, as systemd gives, cannot be opened anew; Node's own stream does not block on one.
   if (isSocket(STDERR)) return stderrStreamTarget();
-  return fdTarget(openOwnStderr(), undefined);
+  return fdTarget(openOwnStderr());
 }
 
-export interface FileTarget extends LogTarget {
-  /** Gives the file to the user the daemon becomes, so that it can open it again after a rotation. */
-  giveTo(uid: number, gid: number): void;
+/** Whom the daemon becomes, and the log is given to, so that it can be opened again after a rotation. */
+export interface LogHeir {
+  readonly uid: number;
+  readonly gid: number;
 }
 
-/** @throws CannotOpenLog */
-export function openFileTarget(path: string): FileTarget {
-  return fdTarget(openForAppending(path), path);
+/**
+ * With an heir, the folder may be the heir's: while we are root, neither a symbolic nor a hard link that it planted may
+ * lead us to a file of somebody else, which we would write to or give away.
+ * @throws CannotOpenLog
+ */
+export function openFileTarget(path: string, heir?: LogHeir): LogTarget {
+  return fdTarget(openForAppending(path, heir), path, heir);
 }
 
-function openForAppending(path: string): number {
+function openForAppending(path: string, heir: LogHeir | undefined): number {
+  if (heir === undefined || process.geteuid?.() !== 0) return open(path, APPEND);
+  const fd = open(path, APPEND | constants.O_NOFOLLOW);
   try {
-    return openSync(path, APPEND, NEW_FILE_MODE);
+    giveTo(fd, heir);
+    return fd;
   } catch (error) {
+    closeSync(fd);
     throw new CannotOpenLog(path, error);
   }
+}
+
+function open(path: string, flags: number): number {
+  try {
+    return openSync(path, flags, NEW_FILE_MODE);
+  } catch (error) {
+    const isLink = error instanceof Error && "code" in error && error.code === "ELOOP";
+    const isRefusal = isLink && (flags & constants.O_NOFOLLOW) !== 0;
+    throw new CannotOpenLog(path, isRefusal ? new LogRefused("it is a symbolic link") : error);
+  }
+}
+
+/** Only what root has made or an administrator has left to it: never a device, a pipe, or a third user's file. */
+function giveTo(fd: number, { uid, gid }: LogHeir): void {
+  const found = fstatSync(fd);
+  if (!found.isFile()) return;
+  if (found.nlink > 1) throw new LogRefused("it has a second name, by a hard link");
+  if (found.uid === 0) fchownSync(fd, uid, gid);
 }
 
 /**
@@ -67,7 +94,7 @@ function attempt(fd: number, bytes: Buffer): number {
   }
 }
 
-function fdTarget(firstFd: number, path: string | undefined): FileTarget {
+function fdTarget(firstFd: number, path?: string, heir?: LogHeir): LogTarget {
   let fd = firstFd;
   return {
     send(bytes, sent) {
@@ -79,11 +106,8 @@ function fdTarget(firstFd: number, path: string | undefined): FileTarget {
     reopen() {
       if (path === undefined) return;
       const old = fd;
-      fd = openForAppending(path);
+      fd = openForAppending(path, heir);
       closeSync(old);
-    },
-    giveTo(uid, gid) {
-      fchownSync(fd, uid, gid);
     },
     close() {
       if (fd !== STDERR) closeSync(fd);
