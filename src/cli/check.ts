@@ -8,13 +8,13 @@ export interface TextOutput {
   write(text: string): unknown;
 }
 
-export interface CheckOptions extends LoadOptions {
+export interface CheckOptions extends Pick<LoadOptions, "format"> {
   readonly path: string;
 }
 
 /** `mailshunt check`: every fault at once. Nothing is bound, connected or changed. */
 export async function runCheck({ path, ...options }: CheckOptions, out: TextOutput): Promise<number> {
-  const result = await loadConfig(path, options);
+  const result = await loadConfig(path, { ...options, checksMachine: true });
   const faults = result.kind === "faulty" ? result.faults : result.warnings;
   out.write(faults.map(formatFault).join("") + countFaults(path, faults));
   return result.kind === "faulty" ? EXIT.config : EXIT.ok;

@@ -1,11 +1,9 @@
 import { Command, CommanderError } from "commander";
+import { DEFAULT_CONFIG, DEFAULT_LMTP_PROXY_CONFIG } from "../config/default-files.ts";
 import { EXIT } from "../core/exit-codes.ts";
 import type { SendOptions } from "./send.ts";
 import type { StoreCommandOptions } from "./store.ts";
 import { readVersion } from "./version.ts";
-
-const DEFAULT_CONFIG = "/etc/mailshunt/mailshunt.yaml";
-const DEFAULT_LMTP_PROXY_CONFIG = "/etc/lmtp-proxy.conf";
 
 type SendFlags = Partial<Omit<SendOptions, "address">>;
 type StoreFlags = Omit<StoreCommandOptions, "directory">;

@@ -35,7 +35,7 @@ export interface Config {
   readonly lmtp: LmtpOptions;
 }
 
-/** One thing wrong (or odd, for a warning) in a configuration file. Lines and columns count from 1. */
+/** One thing wrong (or odd, for a warning) in a configuration file. Lines and columns count from 1; line 0 is the file as a whole. */
 export interface ConfigFault {
   readonly severity: "error" | "warning";
   readonly path: string;

@@ -33,7 +33,12 @@ function assertRoundTrip(text: string): void {
   const converted = convert("old", text);
   const read = parseConfig({ path: "new", text: converted }, undefined);
   assert.deepEqual(meaning(read), meaning(parseConfig({ path: "old", text }, undefined)));
-  assert.deepEqual(read.kind === "read" ? read.warnings : [], []);
+  const warnings = read.kind === "read" ? read.warnings : [];
+  // Entries that match nothing go over as they are.
+  assert.deepEqual(
+    warnings.filter(({ message }) => !/ can never match: | without a domain: /.test(message)),
+    [],
+  );
 }
 
 suite("conversions", () => {
@@ -109,7 +114,10 @@ const toYaml = (value: unknown): string =>
 const socket = fc.record({ socket: fc.stringMatching(/^\/[a-z0-9./:#-]{0,40}$/) });
 const endpoint = fc.oneof(
   socket,
-  fc.record({ host: fc.constantFrom("localhost", "10.0.0.1", "::1", "store.example.com"), port: fc.nat(65_535) }),
+  fc.record({
+    host: fc.constantFrom("localhost", "10.0.0.1", "::1", "store.example.com"),
+    port: fc.integer({ min: 1, max: 65_535 }),
+  }),
 );
 const backend = fc
   .tuple(endpoint, fc.option(fc.record({ user: word, password: word })))

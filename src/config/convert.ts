@@ -4,7 +4,7 @@ import { quoteScalar } from "./yaml/quote.ts";
 
 /** What was decided in the translation, by the path of the option; stands above it. */
 const COMMENTS: ReadonlyMap<string, string> = new Map([
-  ["process.pid_file", "Written by -D only."],
+  ["process.pid_file", "lmtp-proxy wrote it with -D only; serve always does."],
   ["backends.*.password", "Better kept in a file of its own: { file: /path }."],
   ["routing.key", '"localpart" is ignoreDomain: True, "address" is ignoreDomain: False.'],
   ["routing.recipient_delimiter", "user+extension is found as user; the address itself goes on unchanged."],

@@ -64,8 +64,10 @@ export class FaultCollector {
   }
 }
 
-/** For a file that could not even be read as text. */
-export const wholeFileFault = (path: string, message: string, line = 1): ConfigFault => ({
+/** For a file that could not even be read as text.
+ * @param line the one to blame, if there is one
+ */
+export const wholeFileFault = (path: string, message: string, line = 0): ConfigFault => ({
   severity: "error",
   path,
   line,

@@ -2,7 +2,8 @@ import type { ConfigFault } from "./config.ts";
 
 /** One line, as compilers write it: for logs. */
 export function formatFaultLine({ severity, path, line, column, message }: ConfigFault): string {
-  return toPrintable(`${path}:${line}:${column}: ${severity === "warning" ? "warning: " : ""}${message}`);
+  const place = line === 0 ? path : `${path}:${line}:${column}`;
+  return toPrintable(`${place}: ${severity === "warning" ? "warning: " : ""}${message}`);
 }
 
 /** With the offending line and a caret under the place, each line ended by LF. */

@@ -9,9 +9,10 @@ import type { FaultCollector } from "./faults.ts";
 import { BACKEND_KEYS, CONFIG_KEYS, DEFAULT_PID_FILE, ROOT_KEYS } from "./lmtp-proxy-keys.ts";
 import type { KeyTexts } from "./lmtp-proxy-keys.ts";
 import { checkBackendName } from "./schema.ts";
+import { warnOfUnmatchedKeys } from "./unmatched-keys.ts";
 import { describeNode, isEmptyNode } from "./yaml/node.ts";
 import type { MappingEntry, YamlNode } from "./yaml/node.ts";
-import { entriesOf, entryOf, judgeValues, offsetOfValue, textOf, valueOf } from "./yaml/tree.ts";
+import { entriesOf, entryOf, isNone, judgeValues, offsetOfValue, textOf, valueOf } from "./yaml/tree.ts";
 
 /** A file in the own format, as its schema takes it. */
 export type RawConfig = ReadonlyMap<string, unknown>;
@@ -59,10 +60,7 @@ function warnOfUnknownKeys(node: YamlNode | undefined, keys: KeyTexts, faults: F
 /** `key:`, `~` and `null` are None there, which is the same as no key. */
 function optionOf(node: YamlNode | undefined, key: string): MappingEntry | undefined {
   const entry = entryOf(node, key);
-  if (entry === undefined) return undefined;
-  const { value } = entry;
-  const isNone = value.kind === "scalar" && value.isPlain && /^(?:|~|null|Null|NULL)$/.test(value.text);
-  return isNone ? undefined : entry;
+  return entry === undefined || isNone(entry.value) ? undefined : entry;
 }
 
 function readText(node: YamlNode | undefined, key: string, faults: FaultCollector): string | undefined {
@@ -117,8 +115,12 @@ function readSocket(config: YamlNode, faults: FaultCollector): Endpoint | undefi
     const [host, port, ...rest] = entry.value.items;
     const hostText = textOf(host);
     const portText = textOf(port);
-    if (hostText !== undefined && portText !== undefined && rest.length === 0)
-      return checkEndpoint(joinHostPort(hostText, portText), port?.offset ?? entry.keyOffset, faults);
+    if (hostText !== undefined && portText !== undefined && rest.length === 0) {
+      const offset = port?.offset ?? entry.keyOffset;
+      return checkPort(portText, 0, offset, faults)
+        ? checkEndpoint(joinHostPort(hostText, portText), host?.offset ?? offset, faults)
+        : undefined;
+    }
   }
   const path = textOf(entry.value);
   if (path !== undefined) return checkEndpoint(`unix:${path}`, offsetOfValue(entry), faults);
@@ -128,6 +130,13 @@ function readSocket(config: YamlNode, faults: FaultCollector): Endpoint | undefi
 
 const joinHostPort = (host: string, port: string): string =>
   host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+
+/** @param min 0 where the system may choose a port */
+function checkPort(text: string, min: number, offset: number, faults: FaultCollector): boolean {
+  if (/^\d{1,5}$/.test(text) && Number(text) >= min && Number(text) <= 65_535) return true;
+  faults.error(offset, `port: 1 to 65535, got "${text}"`);
+  return false;
+}
 
 function checkEndpoint(text: string, offset: number, faults: FaultCollector): Endpoint | undefined {
   const parsed = parseEndpoint(text);
@@ -189,7 +198,8 @@ function readBackendEndpoint(node: YamlNode, keyOffset: number, faults: FaultCol
     return undefined;
   }
   if (hostText === undefined || hostText === "" || portText === undefined || portText === "") return undefined;
-  return checkEndpoint(joinHostPort(hostText, portText), offsetOfValue(/^\d+$/.test(portText) ? host : port), faults);
+  if (!checkPort(portText, 1, offsetOfValue(port), faults)) return undefined;
+  return checkEndpoint(joinHostPort(hostText, portText), offsetOfValue(host), faults);
 }
 
 /** The word there for a user, or all users, whose mail is to wait. */
@@ -199,6 +209,7 @@ function judgeTarget(root: YamlNode, value: string): string | undefined {
   const backends = entriesOf(valueOf(root, "backends"));
   if (value === REJECT || backends.has(value)) return undefined;
   if (value === "") return "there is no backend's name";
+  if (value === "hold") return `there is no backend "hold"; here it is called "${REJECT}"`;
   return `there is no backend "${value}"${didYouMean(value, [...backends.keys(), REJECT])}`;
 }
 
@@ -227,8 +238,19 @@ function translateRouting(
   config: YamlNode | undefined,
   faults: FaultCollector,
 ): ReadonlyMap<string, unknown> {
+  const ignoresDomain = readIgnoreDomain(config, faults);
+  const users = valueOf(root, "users");
+  if (users?.kind === "bulk")
+    warnOfUnmatchedKeys(
+      {
+        bulk: users,
+        key: ignoresDomain ? "localpart" : "address",
+        because: `ignoreDomain is ${ignoresDomain ? "True" : "False"}`,
+      },
+      faults,
+    );
   const routing = new Map<string, unknown>([
-    ["key", readIgnoreDomain(config, faults) ? "localpart" : "address"],
+    ["key", ignoresDomain ? "localpart" : "address"],
     ["recipient_delimiter", readDelimiter(config, faults)],
     ["tables", ["users"]],
   ]);
@@ -258,12 +280,16 @@ const FALSE_WORDS = ["false", "no", "off", "0"];
 
 function readIgnoreDomain(config: YamlNode | undefined, faults: FaultCollector): boolean {
   const entry = optionOf(config, "ignoreDomain");
+  if (entry?.value.kind === "scalar" && entry.value.text === "") {
+    faults.warn(entry.keyOffset, "in quotes this is text, and empty, which lmtp-proxy took for False: so do we");
+    return false;
+  }
   const word = readText(config, "ignoreDomain", faults)?.toLowerCase();
   if (entry === undefined || word === undefined) return false;
-  const isPlain = entry.value.kind === "scalar" && entry.value.isPlain;
   if (TRUE_WORDS.includes(word)) return true;
-  if (!FALSE_WORDS.includes(word)) faults.error(offsetOfValue(entry), "expected True or False");
-  else if (!isPlain)
-    faults.error(offsetOfValue(entry), "in quotes this is text, which lmtp-proxy took for true: write True or False");
-  return false;
+  const isPlain = entry.value.kind === "scalar" && entry.value.isPlain;
+  if (isPlain && FALSE_WORDS.includes(word)) return false;
+  const what = isPlain ? "this is text" : "in quotes this is text";
+  faults.warn(offsetOfValue(entry), `${what}, which lmtp-proxy took for True, and so do we: write True or False`);
+  return true;
 }

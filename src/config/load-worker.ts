@@ -1,20 +1,22 @@
 import { parentPort, workerData } from "node:worker_threads";
 import type { ConfigFault } from "./config.ts";
-import { readConfigFile } from "./parse.ts";
+import { checkConfigFile, readConfigFile } from "./parse.ts";
 import type { ConfigParts, Format } from "./parts.ts";
 
 /** What `loadConfig` gives the worker in which this file runs. */
 export interface LoadRequest {
   readonly path: string;
   readonly format: Format | undefined;
+  /** See `LoadOptions`. */
+  readonly checksMachine: boolean;
 }
 
 export type LoadReply =
   | { readonly kind: "read"; readonly parts: ConfigParts; readonly warnings: readonly ConfigFault[] }
   | { readonly kind: "faulty"; readonly faults: readonly ConfigFault[] };
 
-const { path, format } = workerData as LoadRequest;
-const result = readConfigFile(path, format);
+const { path, format, checksMachine } = workerData as LoadRequest;
+const result = checksMachine ? await checkConfigFile(path, format) : readConfigFile(path, format);
 const reply: LoadReply =
   result.kind === "read" ? { kind: "read", parts: result.parts, warnings: result.warnings } : result;
 parentPort?.postMessage(reply);

@@ -230,7 +230,7 @@ users:
     const users = Array.from({ length: 5000 }, (_, user) => `  user${user}: ${user === 4321 ? "stoer" : "store"}\n`);
     const path = write(
       "large-fault.yaml",
-      `config: { socket: /run/lmtp }\nbackends: { store: { socket: /store } }\nusers:\n${users.join("")}`,
+      `config: { socket: /run/lmtp, ignoreDomain: True }\nbackends: { store: { socket: /store } }\nusers:\n${users.join("")}`,
     );
     const result = await loadConfig(path);
     assert.deepEqual(
@@ -239,6 +239,19 @@ users:
       [[4325, 13, '"user4321": there is no backend "stoer"; did you mean "store"?', "  user4321: stoer"]],
     );
   });
+});
+
+test("whether accounts are there is asked for check only", async () => {
+  const path = write(
+    "accounts.yaml",
+    'version: 1\nprocess: { user: nosuchuser }\nlisteners: [{ protocol: lmtp, address: "[::1]:24" }]\nbackends: { a: { lmtp: "unix:/a" } }\nrouting: { fallback: a }\n',
+  );
+  const warnings = async (checksMachine: boolean): Promise<unknown> => {
+    const result = await loadConfig(path, { checksMachine });
+    return result.kind === "loaded" && result.warnings.map(({ line, column, message }) => [line, column, message]);
+  };
+  assert.deepEqual(await warnings(false), []);
+  assert.deepEqual(await warnings(true), [[2, 18, 'there is no user "nosuchuser" on this machine']]);
 });
 
 suite("secrets", () => {
@@ -298,7 +311,7 @@ suite("commands", () => {
   test("convert prints the file, and its warnings elsewhere", async () => {
     const path = write(
       "warned.yaml",
-      "config: { socket: /run/lmtp, debug: True }\nbackends: { a: { socket: /a } }\nusers: { b: a }\n",
+      "config: { socket: /run/lmtp, debug: True }\nbackends: { a: { socket: /a } }\nusers: { b@x: a }\n",
     );
     const [out, err] = [collect(), collect()];
     assert.equal(await runConvert({ path }, out, err), EXIT.ok);

@@ -9,6 +9,8 @@ import type { Format, TableParts } from "./parts.ts";
 export interface LoadOptions {
   /** Without it, the file's keys tell. */
   readonly format?: Format;
+  /** Also warns of users and groups that this machine does not have. */
+  readonly checksMachine?: boolean;
 }
 
 /**
@@ -25,7 +27,7 @@ const WORKER_FILE = new URL(import.meta.url.replace(/load(\.[a-z]+)$/, "load-wor
  * @throws only where we are at fault, never for what is wrong with the file
  */
 export async function loadConfig(path: string, options: LoadOptions = {}): Promise<LoadResult> {
-  const result = await readInWorker({ path, format: options.format });
+  const result = await readInWorker({ path, format: options.format, checksMachine: options.checksMachine ?? false });
   if (result.kind === "faulty") return result;
   const { tables, ...rest } = result.parts;
   const opened = new Map(tables.map((table) => [table.name, openTable(table)]));

@@ -9,6 +9,7 @@ import { isSecretKey } from "./mask.ts";
 import { configSchema } from "./schema.ts";
 import type { ConfigSection } from "./schema.ts";
 import { readSecret } from "./secrets.ts";
+import { warnOfUnmatchedKeys } from "./unmatched-keys.ts";
 import { isEmptyNode } from "./yaml/node.ts";
 import type { YamlNode } from "./yaml/node.ts";
 import { entriesOf, entryOf, judgeValues, locateIssue, offsetOfValue, textOf, toRaw, valueOf } from "./yaml/tree.ts";
@@ -123,14 +124,20 @@ function judgeTarget(root: YamlNode, value: string): string | undefined {
 }
 
 function checkTables(root: YamlNode, faults: FaultCollector): void {
-  for (const { value: table } of entriesOf(valueOf(root, "tables")).values()) {
+  const routing = valueOf(root, "routing");
+  const key = textOf(valueOf(routing, "key")) ?? "localpart";
+  const list = valueOf(routing, "tables");
+  const asked = list?.kind === "sequence" ? list.items.map(textOf) : [];
+  for (const [name, { value: table }] of entriesOf(valueOf(root, "tables"))) {
     const entries = valueOf(table, "entries");
     if (textOf(valueOf(table, "type")) !== "static" || entries?.kind !== "bulk") continue;
     judgeValues(
       entries,
       (value) => judgeTarget(root, value),
-      (offset, key, reason) => faults.error(offset, `"${key}": ${reason}`),
+      (offset, user, reason) => faults.error(offset, `"${user}": ${reason}`),
     );
+    if (asked.includes(name) && (key === "localpart" || key === "address"))
+      warnOfUnmatchedKeys({ bulk: entries, key, because: `routing.key is ${key}` }, faults);
   }
 }
 

@@ -1,5 +1,8 @@
 import { readFileSync } from "node:fs";
+import { warnOfMissingAccounts } from "./accounts.ts";
 import type { ConfigFault } from "./config.ts";
+import { hintAtOtherFile } from "./default-files.ts";
+import type { DefaultFiles } from "./default-files.ts";
 import { FaultCollector, wholeFileFault } from "./faults.ts";
 import { translateLmtpProxy } from "./lmtp-proxy-format.ts";
 import type { RawConfig } from "./lmtp-proxy-format.ts";
@@ -28,20 +31,50 @@ export type ReadResult =
   | { readonly kind: "faulty"; readonly faults: readonly ConfigFault[] };
 
 /** @throws only where we are at fault, never for what is wrong with the file */
-export function readConfigFile(path: string, format: Format | undefined): ReadResult {
-  let source: SourceText;
-  try {
-    const decoded = decodeSource(path, readFileSync(path));
-    if (decoded.kind === "bad")
-      return { kind: "faulty", faults: [wholeFileFault(path, decoded.message, decoded.line)] };
-    source = decoded.source;
-  } catch (error) {
-    return { kind: "faulty", faults: [wholeFileFault(path, `cannot read it: ${describeReadError(error)}`)] };
-  }
-  return parseConfig(source, format);
+export function readConfigFile(path: string, format: Format | undefined, defaultFiles?: DefaultFiles): ReadResult {
+  const file = readSource(path, defaultFiles);
+  return file.kind === "bad" ? { kind: "faulty", faults: [file.fault] } : parseConfig(file.source, format);
+}
+
+/** As `readConfigFile`, and warns of what this machine lacks. */
+export async function checkConfigFile(path: string, format: Format | undefined): Promise<ReadResult> {
+  const file = readSource(path);
+  if (file.kind === "bad") return { kind: "faulty", faults: [file.fault] };
+  const examined = examine(file.source, format);
+  const { root, faults } = examined;
+  const found = format ?? (root?.kind === "mapping" ? detectFormat(root) : undefined);
+  if (root !== undefined && found !== undefined) await warnOfMissingAccounts(root, found, faults);
+  return conclude(file.source, examined);
 }
 
 export function parseConfig(source: SourceText, format: Format | undefined): ReadResult {
+  return conclude(source, examine(source, format));
+}
+
+type SourceRead =
+  | { readonly kind: "ok"; readonly source: SourceText }
+  | { readonly kind: "bad"; readonly fault: ConfigFault };
+
+function readSource(path: string, defaultFiles?: DefaultFiles): SourceRead {
+  try {
+    const decoded = decodeSource(path, readFileSync(path));
+    if (decoded.kind === "ok") return decoded;
+    return { kind: "bad", fault: wholeFileFault(path, decoded.message, decoded.line) };
+  } catch (error) {
+    const hint = isMissing(error) ? hintAtOtherFile(path, defaultFiles) : "";
+    return { kind: "bad", fault: wholeFileFault(path, `cannot read it: ${describeReadError(error)}${hint}`) };
+  }
+}
+
+const isMissing = (error: unknown): boolean => error instanceof Error && "code" in error && error.code === "ENOENT";
+
+interface Examined {
+  readonly root: YamlNode | undefined;
+  readonly faults: FaultCollector;
+  readonly read: ReadRoot | undefined;
+}
+
+function examine(source: SourceText, format: Format | undefined): Examined {
   const faults = new FaultCollector();
   const composed = composeYaml(source.text, isTablePath);
   for (const { offset, message } of composed.faults) faults.error(offset, message);
@@ -49,6 +82,10 @@ export function parseConfig(source: SourceText, format: Format | undefined): Rea
   let read: ReadRoot | undefined;
   if (root?.kind === "mapping") read = readRoot(root, format, composed.duplicates, faults);
   else if (!faults.hasErrors) faults.error(root?.offset ?? 0, `${describeRoot(root)}: ${FORMATS_EXPLAINED}`);
+  return { root, faults, read };
+}
+
+function conclude(source: SourceText, { root, faults, read }: Examined): ReadResult {
   const list = faults.list(source, root === undefined ? [] : findSecrets(root));
   if (read === undefined || faults.hasErrors) return { kind: "faulty", faults: list };
   const parts = makeParts({ path: source.path, format: read.format }, read.result);

@@ -45,7 +45,7 @@ const processSchema = section({
     example: "mailshunt",
   }),
   pid_file: optional(absolutePath(), {
-    description: "File for the process id.",
+    description: "File for the process id, which `serve` writes with `-D` and without. No file without this option.",
     example: "/run/mailshunt/pid",
   }),
   shutdown_timeout: withDefault(duration(), "60s", {

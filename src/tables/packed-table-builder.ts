@@ -10,6 +10,12 @@ export interface Added {
   readonly isNew: boolean;
 }
 
+/** How many keys are of a kind, and the number of the first one: 0 if there is none. */
+export interface KeysOfKind {
+  readonly count: number;
+  readonly first: number;
+}
+
 /** Collects the entries of a table; nothing of it is an object per entry. */
 export class PackedTableBuilder {
   readonly #seed = randomBytes(4).readUInt32LE();
@@ -21,9 +27,20 @@ export class PackedTableBuilder {
   #keyStarts = new Uint32Array(512);
   #valueIds = new Uint32Array(512);
   #keyCount = 0;
+  #atSignCount = 0;
+  #firstWithAtSign = 0;
+  #firstWithoutAtSign = 0;
 
   get keyCount(): number {
     return this.#keyCount;
+  }
+
+  get keysWithAtSign(): KeysOfKind {
+    return { count: this.#atSignCount, first: this.#firstWithAtSign };
+  }
+
+  get keysWithoutAtSign(): KeysOfKind {
+    return { count: this.#keyCount - this.#atSignCount, first: this.#firstWithoutAtSign };
   }
 
   /** The distinct values; the position of each is its number. */
@@ -51,6 +68,7 @@ export class PackedTableBuilder {
     this.#keyBytes += length;
     this.#valueIds[entry] = this.#numberOf(value);
     this.#slots[slot] = entry + 1;
+    this.#countAtSign(key, entry);
     if (this.#keyCount * SLOTS_PER_KEY > this.#slots.length) this.#growSlots();
     return { entry, isNew: true };
   }
@@ -115,6 +133,13 @@ export class PackedTableBuilder {
       this.#keys = grown;
     }
     return this.#keys.write(key, this.#keyBytes, "utf8");
+  }
+
+  #countAtSign(key: string, entry: number): void {
+    if (key.includes("@")) {
+      if (this.#atSignCount === 0) this.#firstWithAtSign = entry;
+      this.#atSignCount++;
+    } else if (this.#atSignCount === entry) this.#firstWithoutAtSign = entry; // all before it have one
   }
 
   #endOf(entry: number): number {

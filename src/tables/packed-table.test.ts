@@ -38,6 +38,24 @@ test("a packed table answers as a Map does, in the same order", () => {
   );
 });
 
+test("keys with and without an at sign are counted once each, and the first of them known", () => {
+  const some = fc.array(fc.constantFrom("a", "b", "c", "a@x", "b@x", "@", "é@", ""), { maxLength: 20 });
+  fc.assert(
+    fc.property(some, (names) => {
+      const builder = new PackedTableBuilder();
+      for (const name of names) builder.add(name, "old");
+      const keys = [...new Set(names)];
+      const kind = (hasAtSign: boolean): unknown => {
+        const these = keys.filter((name) => name.includes("@") === hasAtSign);
+        const [first] = these;
+        return { count: these.length, first: first === undefined ? 0 : keys.indexOf(first) };
+      };
+      assert.deepEqual([builder.keysWithAtSign, builder.keysWithoutAtSign], [kind(true), kind(false)]);
+    }),
+    { numRuns: 500 },
+  );
+});
+
 test("it keeps its answers past every growth", () => {
   const builder = new PackedTableBuilder();
   for (let user = 0; user < 20_000; user++) builder.add(`user${user}@example.com`, `store${user % 7}`);

@@ -10,10 +10,36 @@ const CLEARER: ReadonlyMap<string, string> = new Map([
   ["deficient indentation", "this line is not indented enough, or a bracket or quote above it is not closed"],
 ]);
 
+/** What the parser says at or below a line that it did not take for a key with its value. */
+const LOST_KEY_REASON = /mapping (?:key|entry)/;
+/** `user:backend`, which is one word in YAML. */
+const GLUED_LINE = /^[ ]*[^\s:#"'{}[\],&*!|>%@`-][^\s:]*:(?=\S)/;
+/** How far above the fault we look, in UTF-16 units. */
+const LOOK_ABOVE = 4096;
+
+/** The colon of the topmost such line, down to the one with the fault, with nothing else between them. */
+function findGluedColon(text: string, offset: number): number | undefined {
+  const end = text.slice(offset).search(/[\r\n]|$/) + offset;
+  let colon: number | undefined;
+  let lineEnd = end;
+  for (let isFaulty = true; lineEnd >= 0 && end - lineEnd < LOOK_ABOVE; isFaulty = false) {
+    const lineStart = text.lastIndexOf("\n", lineEnd - 1) + 1;
+    const line = text.slice(lineStart, lineEnd);
+    const glued = GLUED_LINE.exec(line)?.[0];
+    if (glued !== undefined) colon = lineStart + glued.length - 1;
+    else if (!isFaulty && !/^\s*(?:#|$)/.test(line)) break;
+    if (lineStart === 0) break;
+    lineEnd = lineStart - 1;
+  }
+  return colon;
+}
+
 export function describeSyntaxError(text: string, error: YAMLException): ComposeFault {
   const offset = error.mark?.position ?? 0;
   const isTab = /^[^\S\r\n]*\t/.test(text.slice(text.lastIndexOf("\n", Math.max(offset - 1, 0)) + 1, offset + 1));
   if (error.reason.startsWith("null byte")) return { offset, message: "a NUL byte: this is not a text file" };
   if (isTab) return { offset, message: `YAML takes no tabs for indentation (${error.reason})` };
+  const colon = LOST_KEY_REASON.test(error.reason) ? findGluedColon(text, offset) : undefined;
+  if (colon !== undefined) return { offset: colon, message: "not valid YAML: is a blank missing after this colon?" };
   return { offset, message: `not valid YAML: ${CLEARER.get(error.reason) ?? error.reason}` };
 }

@@ -60,6 +60,10 @@ export const valueOf = (node: YamlNode | undefined, key: string): YamlNode | und
 export const textOf = (node: YamlNode | undefined): string | undefined =>
   node?.kind === "scalar" && !isEmptyNode(node) ? node.text : undefined;
 
+/** What YAML reads as no value: nothing, `~` or `null`, unquoted. */
+export const isNone = (node: YamlNode): boolean =>
+  node.kind === "scalar" && node.isPlain && /^(?:|~|null|Null|NULL)$/.test(node.text);
+
 export const entriesOf = (node: YamlNode | undefined): MappingNode["entries"] =>
   node?.kind === "mapping" ? node.entries : new Map<string, MappingEntry>();
 
