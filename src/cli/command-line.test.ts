@@ -20,13 +20,33 @@ const cases: readonly { words: readonly string[]; code: number; stdout?: RegExp;
   { words: ["lmtp-proxy", "-x"], code: 64, stderr: /unknown option '-x'/ },
   { words: ["lmtp-proxy", "surplus"], code: 64, stderr: /too many arguments/ },
   // The file that is not there shows which one was meant.
-  { words: ["lmtp-proxy", "-c/nonexistent/a"], code: 78, stderr: /^\/nonexistent\/a:1:1: / },
-  { words: ["lmtp-proxy", "-c", "/nonexistent/b"], code: 78, stderr: /^\/nonexistent\/b:1:1: / },
-  { words: ["lmtp-proxy", "--config=/nonexistent/c"], code: 78, stderr: /^\/nonexistent\/c:1:1: / },
-  { words: ["lmtp-proxy", "-Dc", "/nonexistent/d"], code: 78, stderr: /^\/nonexistent\/d:1:1: / },
-  { words: ["lmtp-proxy", "-c", "--daemonize"], code: 78, stderr: /^\/etc\/lmtp-proxy\.conf:1:1: / },
-  { words: ["lmtp-proxy"], code: 78, stderr: /^\/etc\/lmtp-proxy\.conf:1:1: / },
-  { words: ["serve"], code: 78, stderr: /^\/etc\/mailshunt\/mailshunt\.yaml:1:1: / },
+  {
+    words: ["lmtp-proxy", "-c/nonexistent/a"],
+    code: 78,
+    stderr: /^\/nonexistent\/a: cannot read it: there is no such file\n/,
+  },
+  {
+    words: ["lmtp-proxy", "-c", "/nonexistent/b"],
+    code: 78,
+    stderr: /^\/nonexistent\/b: cannot read it: there is no such file\n/,
+  },
+  {
+    words: ["lmtp-proxy", "--config=/nonexistent/c"],
+    code: 78,
+    stderr: /^\/nonexistent\/c: cannot read it: there is no such file\n/,
+  },
+  {
+    words: ["lmtp-proxy", "-Dc", "/nonexistent/d"],
+    code: 78,
+    stderr: /^\/nonexistent\/d: cannot read it: there is no such file\n/,
+  },
+  {
+    words: ["lmtp-proxy", "-c", "--daemonize"],
+    code: 78,
+    stderr: /^\/etc\/lmtp-proxy\.conf: cannot read it: there is no such file\n/,
+  },
+  { words: ["lmtp-proxy"], code: 78, stderr: /^\/etc\/lmtp-proxy\.conf: cannot read it: there is no such file\n/ },
+  { words: ["serve"], code: 78, stderr: /^\/etc\/mailshunt\/mailshunt\.yaml: cannot read it: there is no such file\n/ },
 ];
 
 for (const { words, code, stdout = /^$/, stderr = /^$/ } of cases)
@@ -62,6 +82,27 @@ for (const { addresses, code } of routes)
     assert.equal(run.code, code);
     assert.equal(run.stderr, "");
   });
+
+test("route takes an address as logs have it, in brackets", async (t) => {
+  const config = writeRoutes(scratchFolder(t));
+  const words = ["route", "-c", config, "<user1@example.com>"];
+  const { code, stdout } = await runMailshunt(t, words);
+  assert.match(stdout, /^user1@example\.com\n  user key  user1\n  decision  deliver to old /);
+  assert.equal(code, 0);
+});
+
+test("route with what is no address: 64, and nothing is said of the others", async (t) => {
+  const config = writeRoutes(scratchFolder(t));
+  const { code, stdout, stderr } = await runMailshunt(t, ["route", "-c", config, "user1", "a@b>", "", "a\u001bb"]);
+  assert.deepEqual([code, stdout], [64, ""]);
+  assert.equal(
+    stderr,
+    `"a@b>" is no address: it has a bracket that belongs to nothing
+"" is no address: it is empty
+"a\\u001bb" is no address: it has a control character
+`,
+  );
+});
 
 test("route says what was decided and why", async (t) => {
   const config = writeRoutes(scratchFolder(t));

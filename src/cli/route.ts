@@ -6,6 +6,7 @@ import { EXIT } from "../core/exit-codes.ts";
 import { unreachable } from "../core/unreachable.ts";
 import { routerOf } from "../daemon.ts";
 import type { TextOutput } from "./check.ts";
+import { readGivenAddress } from "./given-address.ts";
 
 type Router = ReturnType<typeof routerOf>;
 type Route = Awaited<ReturnType<Router["route"]>>;
@@ -31,13 +32,17 @@ interface Explained {
 /**
  * `mailshunt route`: asks the daemon's own router, of the configuration as the file says now.
  * @returns 0 if all addresses are delivered, 67 if one is unknown or refused, 75 if one is held or its lookup failed,
- * 75 where both are, since then the answer is not final; 78 for a faulty file
+ * 75 where both are, since then the answer is not final; 64 for what is no address, 78 for a faulty file
  */
 export async function runRoute(
   { path, isJson, addresses }: RouteOptions,
   out: TextOutput,
   err: TextOutput,
 ): Promise<number> {
+  const read = addresses.map(readGivenAddress);
+  for (const [index, address] of read.entries())
+    if (address.kind === "bad") err.write(`${JSON.stringify(addresses[index])} is no address: ${address.reason}\n`);
+  if (read.some(({ kind }) => kind === "bad")) return EXIT.usage;
   const loaded = await loadConfig(path);
   if (loaded.kind === "faulty") {
     err.write(loaded.faults.map(formatFault).join("") + countFaults(path, loaded.faults));
@@ -45,8 +50,9 @@ export async function runRoute(
   }
   const explain = createExplainer(loaded.config);
   let exitCode: number = EXIT.ok;
-  for (const address of addresses) {
-    const explained = await explain(address);
+  for (const address of read) {
+    if (address.kind === "bad") continue;
+    const explained = await explain(address.value);
     out.write(isJson ? `${JSON.stringify(toJson(explained))}\n` : toText(explained));
     exitCode = Math.max(exitCode, exitCodeOf(explained.route));
   }
