@@ -3,11 +3,13 @@ import { once } from "node:events";
 import {
   chmodSync,
   existsSync,
+  linkSync,
   mkdirSync,
   readdirSync,
   renameSync,
   statSync,
   symlinkSync,
+  unlinkSync,
   writeFileSync,
 } from "node:fs";
 import { connect, createServer } from "node:net";
@@ -21,7 +23,7 @@ import type { Endpoint } from "../core/endpoint.ts";
 import { CannotListen } from "./cannot-listen.ts";
 import { listen } from "./listener.ts";
 import type { Listener } from "./listener.ts";
-import { placeSocket } from "./socket-file.ts";
+import { applyAccess, placeSocket } from "./socket-file.ts";
 import type { SocketAccess } from "./socket-file.ts";
 
 const IS_ROOT = process.geteuid?.() === 0;
@@ -195,6 +197,37 @@ test("closing leaves a socket that another process put in its place", async (t) 
   first.close();
   assert.equal(await greetingFrom(unix(path)), "hello\n");
   await assert.rejects(first.changeAccess(AS_IS), /stay as they are: the socket was replaced by another process$/);
+});
+
+test("a link, or a file of another, in the socket's place is not given away", async (t) => {
+  const folder = scratchFolder(t);
+  const path = join(folder, "lmtp");
+  const precious = join(folder, "precious");
+  writeFileSync(precious, "", { mode: 0o600 });
+  const plant = [() => symlinkSync(precious, path), () => linkSync(precious, path)];
+  for (const put of plant) {
+    const access = { uid: undefined, gid: undefined, permissions: 0o666 };
+    const server = createServer();
+    t.after(() => server.close());
+    const identity = await placeSocket(path, access, (at) => new Promise((resolve) => server.listen(at, resolve)));
+    renameSync(path, `${path}.old`);
+    put();
+    assert.throws(() => applyAccess(path, identity, access), { code: "CANNOT_LISTEN" });
+    unlinkSync(path);
+    assert.equal(statSync(precious).mode & 0o777, 0o600);
+  }
+  // A second name by a hard link is one that somebody else gave it.
+  const server = createServer();
+  t.after(() => server.close());
+  const planted = placeSocket(path, { uid: undefined, gid: undefined, permissions: 0o666 }, async (at) => {
+    await new Promise<void>((resolve) => server.listen(at, resolve));
+    linkSync(at, join(folder, "second"));
+  });
+  await assert.rejects(planted, {
+    code: "CANNOT_LISTEN",
+    message: /: the socket was replaced while its rights were set$/,
+  });
+  assert.deepEqual(readdirSync(folder).sort(), ["lmtp.old", "precious", "second"]);
 });
 
 test("rights change under a socket that stays", async (t) => {

@@ -64,7 +64,7 @@ async function listenUnix(path: string, access: SocketAccess, events: ListenerEv
       // Whoever gave up root can do none of this, and mostly there is nothing to do.
       if (isDeepStrictEqual(next, resolved)) return;
       try {
-        applyAccess(path, next);
+        applyAccess(path, identity, next);
         resolved = next;
       } catch (error) {
         const reason = wasRoot && process.geteuid?.() !== 0 ? "we are not root any more" : messageOf(error);

@@ -3,6 +3,7 @@ import {
   chownSync,
   closeSync,
   constants,
+  fstatSync,
   lstatSync,
   mkdtempSync,
   openSync,
@@ -10,7 +11,7 @@ import {
   rmdirSync,
   unlinkSync,
 } from "node:fs";
-import type { Stats } from "node:fs";
+import type { BigIntStats, Stats } from "node:fs";
 import { connect } from "node:net";
 import { dirname, join } from "node:path";
 import { findGroup, findUser } from "../core/accounts.ts";
@@ -37,6 +38,9 @@ export interface FileIdentity {
   readonly inode: bigint;
 }
 
+/** Linux: names a file without opening it, which a socket does not allow. Node has no word for it. Source: open(2). */
+const O_PATH = 0o10_000_000;
+
 /** @throws CannotListen for a user or group that does not exist */
 export async function resolveAccess(path: string, access: SocketAccess): Promise<ResolvedAccess> {
   const { owner, group, permissions } = access;
@@ -47,11 +51,25 @@ export async function resolveAccess(path: string, access: SocketAccess): Promise
   return { uid: user?.uid, gid: found?.gid, permissions };
 }
 
-/** @throws what chown(2) and chmod(2) say */
-export function applyAccess(path: string, access: ResolvedAccess): void {
+/**
+ * The folder may belong to a user who would have root chown something else, through a link or another file put there
+ * meanwhile: only the very socket is touched.
+ * @throws what chown(2) and chmod(2) say
+ */
+export function applyAccess(path: string, identity: FileIdentity, access: ResolvedAccess): void {
   const { uid = -1, gid = -1, permissions } = access;
-  if (uid !== -1 || gid !== -1) chownSync(path, uid, gid);
-  if (permissions !== undefined) chmodSync(path, permissions);
+  // Elsewhere there is neither O_PATH nor /proc, and the links are looked for by name.
+  const fd = process.platform === "linux" ? openSync(path, O_PATH | constants.O_NOFOLLOW) : undefined;
+  try {
+    const found = fd === undefined ? lstatSync(path, { bigint: true }) : fstatSync(fd, { bigint: true });
+    if (!found.isSocket() || found.nlink !== 1n || !isSame(found, identity))
+      throw cannot(path, "the socket was replaced while its rights were set");
+    const pinned = fd === undefined ? path : `/proc/self/fd/${fd}`;
+    if (uid !== -1 || gid !== -1) chownSync(pinned, uid, gid);
+    if (permissions !== undefined) chmodSync(pinned, permissions);
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
 }
 
 /**
@@ -107,8 +125,8 @@ export async function placeSocket(
     Buffer.byteLength(privatePath) > MAX_UNIX_PATH_BYTES ? openSync(folder, constants.O_DIRECTORY) : undefined;
   try {
     await bind(folderFd === undefined ? privatePath : `/proc/self/fd/${folderFd}/s`);
-    setAccess(path, privatePath, access);
     const identity = identify(privatePath);
+    setAccess(path, privatePath, identity, access);
     renameSync(privatePath, path);
     return identity;
   } catch (error) {
@@ -145,9 +163,9 @@ function reasonForFolder(folder: string, error: unknown): string {
   }
 }
 
-function setAccess(path: string, privatePath: string, access: ResolvedAccess): void {
+function setAccess(path: string, privatePath: string, identity: FileIdentity, access: ResolvedAccess): void {
   try {
-    applyAccess(privatePath, access);
+    applyAccess(privatePath, identity, access);
   } catch (error) {
     if (systemCode(error) !== "EPERM") throw error;
     throw cannot(path, "only root may give the socket to another user, or to a group we are not in", error);
@@ -159,14 +177,19 @@ export function identify(path: string): FileIdentity {
   return { device: dev, inode: ino };
 }
 
+function isSame(found: BigIntStats, identity: FileIdentity): boolean {
+  return found.dev === identity.device && found.ino === identity.inode;
+}
+
 /**
  * Whose the file at `path` is by now. `unknown`: we have no right to look any more, as after giving up root for a socket
  * in a folder that is closed to others, such as Postfix's `private`.
  */
-export function whoseIs(path: string, identity: FileIdentity): "ours" | "another's" | "unknown" {
+export function whoseIs(path: string, identity: FileIdentity): "ours" | "another's" | "gone" | "unknown" {
   try {
     const found = lstatSync(path, { bigint: true, throwIfNoEntry: false });
-    return found?.dev === identity.device && found.ino === identity.inode ? "ours" : "another's";
+    if (found === undefined) return "gone";
+    return isSame(found, identity) ? "ours" : "another's";
   } catch {
     return "unknown";
   }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { test } from "node:test";
 import { scratchFolder } from "../../test/support/scratch-folder.ts";
@@ -79,6 +79,17 @@ test("what is missing is named", (t) => {
   });
   mkdirSync(join(folder, "pid"));
   assert.throws(() => claimPidFile(join(folder, "pid")), { code: "PID_FILE_REFUSED" });
+});
+
+test("a link where the draft goes is removed, not followed", (t) => {
+  const folder = scratchFolder(t);
+  const [path, precious] = [join(folder, "pid"), join(folder, "precious")];
+  writeFileSync(precious, "letter to the editor");
+  symlinkSync(precious, `${path}.${process.pid}`);
+  claimPidFile(path);
+  assert.equal(readFileSync(precious, "latin1"), "letter to the editor");
+  assert.equal(readFileSync(path, "latin1"), OWN);
+  assert.deepEqual(readdirSync(folder).sort(), ["pid", "precious"]);
 });
 
 test("another's pid is not removed at our end", (t) => {

@@ -30,7 +30,7 @@ export function claimPidFile(path: string): PidFile {
   const text = `${process.pid}\n`;
   const draft = `${path}.${process.pid}`;
   try {
-    writeFileSync(draft, text, { mode: 0o644, flag: "w" });
+    writeDraft(draft, text);
     try {
       linkUnlessHeld(draft, path);
     } finally {
@@ -48,6 +48,21 @@ export function claimPidFile(path: string): PidFile {
       }
     },
   };
+}
+
+/**
+ * Never through a link, which whoever owns the folder could plant there for root to follow. What a daemon of our number
+ * left behind when it was killed is removed.
+ */
+function writeDraft(draft: string, text: string): void {
+  const write = (): void => writeFileSync(draft, text, { mode: 0o644, flag: "wx" });
+  try {
+    write();
+  } catch (error) {
+    if (codeOf(error) !== "EEXIST") throw error;
+    unlinkSync(draft);
+    write();
+  }
 }
 
 /** A hard link fails where a file is, so of two daemons that start at once only one has it. */
