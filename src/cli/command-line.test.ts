@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { test } from "node:test";
 import { MAIN, runMailshunt, writeConfig } from "../../test/support/daemon-process.ts";
 import { scratchFolder } from "../../test/support/scratch-folder.ts";
@@ -40,14 +41,20 @@ const cases: readonly { words: readonly string[]; code: number; stdout?: RegExp;
     code: 78,
     stderr: /^\/nonexistent\/d: cannot read it: there is no such file\n/,
   },
-  {
-    words: ["lmtp-proxy", "-c", "--daemonize"],
-    code: 78,
-    stderr: /^\/etc\/lmtp-proxy\.conf: cannot read it: there is no such file\n/,
-  },
-  { words: ["lmtp-proxy"], code: 78, stderr: /^\/etc\/lmtp-proxy\.conf: cannot read it: there is no such file\n/ },
-  { words: ["serve"], code: 78, stderr: /^\/etc\/mailshunt\/mailshunt\.yaml: cannot read it: there is no such file\n/ },
 ];
+
+/** Without a file named, the default is meant: which it is shows where there is none. Where there is one, a daemon would start. */
+const defaults = [
+  { path: "/etc/lmtp-proxy.conf", words: ["lmtp-proxy", "-c", "--daemonize"] },
+  { path: "/etc/lmtp-proxy.conf", words: ["lmtp-proxy"] },
+  { path: "/etc/mailshunt/mailshunt.yaml", words: ["serve"] },
+].filter(({ path }) => !existsSync(path));
+for (const { path, words } of defaults)
+  test(`mailshunt ${words.join(" ")} means ${path}`, async (t) => {
+    const run = await runMailshunt(t, words);
+    assert.ok(run.stderr.startsWith(`${path}: cannot read it: there is no such file`), run.stderr);
+    assert.equal(run.code, 78);
+  });
 
 for (const { words, code, stdout = /^$/, stderr = /^$/ } of cases)
   test(`mailshunt ${words.join(" ")}`, async (t) => {

@@ -20,7 +20,9 @@ export async function runCommandLine(words: readonly string[]): Promise<number> 
   // A reader that has seen enough, as `head`, is no fault of anybody.
   for (const stream of [process.stdout, process.stderr])
     stream.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code !== "EPIPE") throw error;
+      if (error.code === "EPIPE") return;
+      if (stream !== process.stderr) process.stderr.write(`mailshunt: output could not be written: ${error.message}\n`);
+      process.exit(EXIT.osError);
     });
   let exitCode: number = EXIT.ok;
   const exitWith = (code: number): void => void (exitCode = code);
