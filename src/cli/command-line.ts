@@ -18,12 +18,13 @@ interface ConfigFlag {
  */
 export async function runCommandLine(words: readonly string[]): Promise<number> {
   // A reader that has seen enough, as `head`, is no fault of anybody.
-  for (const stream of [process.stdout, process.stderr])
-    stream.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code === "EPIPE") return;
-      if (stream !== process.stderr) process.stderr.write(`mailshunt: output could not be written: ${error.message}\n`);
-      process.exit(EXIT.osError);
-    });
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") return;
+    process.stderr.write(`mailshunt: output could not be written: ${error.message}\n`);
+    process.exit(EXIT.osError);
+  });
+  // There is nobody left to tell.
+  process.stderr.on("error", () => undefined);
   let exitCode: number = EXIT.ok;
   const exitWith = (code: number): void => void (exitCode = code);
   const [first, ...rest] = words;
