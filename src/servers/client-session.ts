@@ -127,7 +127,7 @@ export class ClientSession {
     this.#dropMessage();
   }
 
-  closeSilent(): void {
+  closeForSilence(): void {
     this.close(this.#lastWord("4.4.2", "idle for too long"));
   }
 

@@ -113,7 +113,7 @@ export class LmtpConnection {
     if (this.#isEnding || this.#connection.isCongested) return this.#connection.destroy();
     // Silence is the client's only while it is his turn.
     if (this.#session.isBusy) return this.#deadline.set(this.#service.limits.idleTimeoutMs);
-    this.#session.closeSilent();
+    this.#session.closeForSilence();
     this.#pump();
   }
 
