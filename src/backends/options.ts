@@ -1,7 +1,7 @@
 import type { InferOutput } from "valibot";
 import type { Endpoint } from "../core/endpoint.ts";
 import { optional, required, section, withDefault } from "../core/option-schema.ts";
-import { address, count, duration, flag, text } from "../core/option-values.ts";
+import { count, duration, flag, remoteAddress, text } from "../core/option-values.ts";
 import { secret } from "../core/secret.ts";
 
 export interface BackendTimeouts {
@@ -37,7 +37,7 @@ export interface BackendOptions {
 }
 
 export const backendSchema = section({
-  lmtp: required(address(), {
+  lmtp: required(remoteAddress(), {
     description: "Where the store speaks LMTP: `unix:/path`, `host:port` or `[v6]:port`.",
     example: "unix:/var/imap/socket/lmtp",
   }),

@@ -1,3 +1,5 @@
+import { isIPv6 } from "node:net";
+
 /** Where a socket is: written `unix:/path`, `host:port` or `[v6]:port` in files and on command lines. */
 export type Endpoint =
   | { readonly kind: "unix"; readonly path: string }
@@ -20,11 +22,13 @@ export function parseEndpoint(text: string): EndpointParse {
       return bad(`the path of a unix socket may have ${MAX_UNIX_PATH_BYTES} bytes at most: "${text}"`);
     return { kind: "ok", endpoint: { kind: "unix", path } };
   }
-  const match = /^(?:\[([0-9a-fA-F:.]+(?:%[\w.-]+)?)\]|([^:[\]\s/]+)):(\d{1,5})$/.exec(text);
+  const match = /^(?:\[([^[\]\s]+)\]|([^:[\]\s/]+)):(\d{1,5})$/.exec(text);
   if (match === null) return bad(`expected "unix:/path", "host:port" or "[v6]:port", got "${text}"`);
+  const [, v6, name = ""] = match;
+  if (v6 !== undefined && !isIPv6(v6)) return bad(`in brackets stands an IPv6 address, got "${text}"`);
   const port = Number(match[3]);
   if (port > 65_535) return bad(`a port is at most 65535: "${text}"`);
-  return { kind: "ok", endpoint: { kind: "tcp", host: match[1] ?? match[2] ?? "", port } };
+  return { kind: "ok", endpoint: { kind: "tcp", host: v6 ?? name, port } };
 }
 
 export function formatEndpoint(endpoint: Endpoint): string {

@@ -11,6 +11,7 @@ import {
   flag,
   network,
   permissions,
+  remoteAddress,
   size,
   sizeOrUnlimited,
 } from "./option-values.ts";
@@ -34,6 +35,9 @@ const good: readonly [string, OptionSchema<unknown>, string, unknown][] = [
   ["no limit", sizeOrUnlimited(1), "unlimited", undefined],
   ["a path", absolutePath(), "/run/x", "/run/x"],
   ["a v6 address", address(), "[::1]:24", { kind: "tcp", host: "::1", port: 24 }],
+  ["a v6 address with a zone", address(), "[fe80::1%eth0]:24", { kind: "tcp", host: "fe80::1%eth0", port: 24 }],
+  ["a port that the system chooses", address(), "127.0.0.1:0", { kind: "tcp", host: "127.0.0.1", port: 0 }],
+  ["an address elsewhere", remoteAddress(), "127.0.0.1:1", { kind: "tcp", host: "127.0.0.1", port: 1 }],
   ["an inline secret", secret(), "0123", { kind: "inline", text: "0123" }],
 ];
 for (const [name, schema, text, value] of good)
@@ -52,6 +56,10 @@ const wrong: readonly [string, OptionSchema<unknown>, unknown, RegExp][] = [
   ["a size below", size({ minBytes: 4096, maxBytes: 8192 }), "1KiB", /at least 4KiB/],
   ["a size above", size({ minBytes: 4096, maxBytes: 8192 }), "1MiB", /at most 8KiB/],
   ["a misspelt choice", choice(["normalize", "reject"]), "normalise", /did you mean "normalize"/],
+  ["a v4 address in brackets", address(), "[127.0.0.1]:24", /in brackets stands an IPv6 address/],
+  ["colons in brackets", address(), "[:::::]:24", /in brackets stands an IPv6 address/],
+  ["a name in brackets", address(), "[abc]:1", /in brackets stands an IPv6 address/],
+  ["a port that nobody can connect to", remoteAddress(), "127.0.0.1:0", /a port is at least 1/],
   ["a relative path", absolutePath(), "run/x", /absolute path/],
   [
     "a secret of an unknown kind",

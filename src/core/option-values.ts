@@ -86,10 +86,20 @@ export const flag = (): OptionSchema<boolean> =>
     return FALSE_WORDS.has(word) ? ok(false) : bad(`expected true or false, got "${given}"`);
   });
 
-export const address = (): OptionSchema<Endpoint> =>
+/** To listen on: for port 0 the system chooses one. */
+export const address = (): OptionSchema<Endpoint> => addressFrom(0);
+
+/** To connect to. */
+export const remoteAddress = (): OptionSchema<Endpoint> => addressFrom(1);
+
+const addressFrom = (minPort: 0 | 1): OptionSchema<Endpoint> =>
   scalar("an address", (given) => {
     const parsed = parseEndpoint(given);
-    return parsed.kind === "ok" ? ok(parsed.endpoint) : bad(parsed.reason);
+    if (parsed.kind === "bad") return bad(parsed.reason);
+    const { endpoint } = parsed;
+    return endpoint.kind === "tcp" && endpoint.port < minPort
+      ? bad(`a port is at least ${minPort}: "${given}"`)
+      : ok(endpoint);
   });
 
 export const absolutePath = (): OptionSchema<string> =>
