@@ -38,6 +38,14 @@ test("the lines below an open password are masked, the ones beside it are not", 
   assert.equal(shown(text, "user", false), "  user: x");
 });
 
+test("the lines of an open quote are masked, however they are indented", () => {
+  for (const quote of ['"', "'"]) {
+    const text = `a: {\n  password: ${quote}x\n  y\nhunter2\n`;
+    assert.equal(shown(text, "hunter2", false), "*******");
+    assert.equal(shown(`${text}${quote}\n  user: x\n`, "  user", false), "  user: x");
+  }
+});
+
 test("with a tree, secrets are masked wherever they came from", () => {
   const text = "word: &p hunter2\nbackends:\n  a: { pasword: *p }\n  b: { user: u, passwort: hunter2, c: d }\n";
   assert.equal(shown(text, "word", true), "word: &p *******");

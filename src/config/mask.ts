@@ -69,10 +69,14 @@ const maskValues = (line: string): string =>
 
 const OPEN_SECRET = new RegExp(`${SECRET_KEY}[^{]*$`, "i");
 
+const OPEN_QUOTE = new RegExp(`${SECRET_KEY}(?:"[^"]*|'[^']*)$`, "i");
+
 /** Whether the line continues the value of a `password:` above it. */
 function isBelowSecret(text: string, lineStart: number): boolean {
   const indent = countIndent(text.slice(lineStart, lineStart + CONTEXT));
-  const above = text.slice(Math.max(0, lineStart - CONTEXT), lineStart).split(/\r\n|[\r\n]/);
+  const context = text.slice(Math.max(0, lineStart - CONTEXT), lineStart);
+  if (OPEN_QUOTE.test(context)) return true;
+  const above = context.split(/\r\n|[\r\n]/);
   const parent = above.findLast((line) => line.trim() !== "" && countIndent(line) < indent);
   return parent !== undefined && OPEN_SECRET.test(parent);
 }

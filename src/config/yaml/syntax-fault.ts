@@ -34,12 +34,18 @@ function findGluedColon(text: string, offset: number): number | undefined {
   return colon;
 }
 
+/** Behind the last line with something in it: what the end of a file lacks is shown there. */
+const endOfContent = (text: string): number => text.trimEnd().length;
+
 export function describeSyntaxError(text: string, error: YAMLException): ComposeFault {
-  const offset = error.mark?.position ?? 0;
+  const position = error.mark?.position ?? 0;
+  const offset = Math.min(position, endOfContent(text));
   const isTab = /^[^\S\r\n]*\t/.test(text.slice(text.lastIndexOf("\n", Math.max(offset - 1, 0)) + 1, offset + 1));
   if (error.reason.startsWith("null byte")) return { offset, message: "a NUL byte: this is not a text file" };
   if (isTab) return { offset, message: `YAML takes no tabs for indentation (${error.reason})` };
   const colon = LOST_KEY_REASON.test(error.reason) ? findGluedColon(text, offset) : undefined;
   if (colon !== undefined) return { offset: colon, message: "not valid YAML: is a blank missing after this colon?" };
+  if (offset < position && error.reason === "deficient indentation")
+    return { offset, message: "not valid YAML: the file ends, and a bracket or quote is not closed" };
   return { offset, message: `not valid YAML: ${CLEARER.get(error.reason) ?? error.reason}` };
 }
