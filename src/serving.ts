@@ -85,7 +85,8 @@ export function createServing(parts: ServingParts): Serving {
   }
 
   function load(): Promise<LoadResult> {
-    return loadConfig(parts.configPath, parts.format === undefined ? {} : { format: parts.format });
+    const { configPath, format } = parts;
+    return loadConfig(configPath, { deadlineClock: clock, ...(format === undefined ? {} : { format }) });
   }
 
   function build(config: Config, previous: World | undefined): Running {

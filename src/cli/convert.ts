@@ -13,7 +13,7 @@ export interface ConvertOptions {
  * Reads in this thread: nothing else waits for it.
  */
 export function runConvert({ path }: ConvertOptions, out: TextOutput, err: TextOutput): Promise<number> {
-  const result = readConfigFile(path, undefined);
+  const result = readConfigFile(path, undefined, { takesPipe: true });
   const faults = result.kind === "faulty" ? result.faults : result.warnings;
   if (faults.length > 0) err.write(faults.map(formatFault).join("") + countFaults(path, faults));
   if (result.kind === "faulty") return Promise.resolve(EXIT.config);

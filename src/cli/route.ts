@@ -43,7 +43,7 @@ export async function runRoute(
   for (const [index, address] of read.entries())
     if (address.kind === "bad") err.write(`${JSON.stringify(addresses[index])} is no address: ${address.reason}\n`);
   if (read.some(({ kind }) => kind === "bad")) return EXIT.usage;
-  const loaded = await loadConfig(path);
+  const loaded = await loadConfig(path, { takesPipe: true });
   if (loaded.kind === "faulty") {
     err.write(loaded.faults.map(formatFault).join("") + countFaults(path, loaded.faults));
     return EXIT.config;

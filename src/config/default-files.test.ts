@@ -10,7 +10,7 @@ test("where only the file of lmtp-proxy is there, the missing default file's fau
   const folder = scratchFolder(t);
   const files = { own: join(folder, "mailshunt.yaml"), lmtpProxy: join(folder, "lmtp-proxy.conf") };
   const faultOf = (path: string): string | undefined => {
-    const result = readConfigFile(path, undefined, files);
+    const result = readConfigFile(path, undefined, { defaultFiles: files });
     return result.kind === "faulty" ? result.faults[0]?.message : undefined;
   };
   assert.equal(faultOf(files.own), "cannot read it: there is no such file");

@@ -1,29 +1,31 @@
-import { didYouMean } from "../core/closest-name.ts";
-import { formatEndpoint, parseEndpoint } from "../core/endpoint.ts";
+import { closestName, didYouMean } from "../core/closest-name.ts";
+import { formatEndpoint } from "../core/endpoint.ts";
 import type { Endpoint } from "../core/endpoint.ts";
-import { describeUnknownKey } from "../core/option-schema.ts";
 import { parsePermissions } from "../core/option-values.ts";
 import { parseDelimiter } from "../routing/options.ts";
 import { PackedTableBuilder } from "../tables/packed-table-builder.ts";
 import type { FaultCollector } from "./faults.ts";
-import { BACKEND_KEYS, CONFIG_KEYS, DEFAULT_PID_FILE, ROOT_KEYS } from "./lmtp-proxy-keys.ts";
-import type { KeyTexts } from "./lmtp-proxy-keys.ts";
-import { checkBackendName } from "./schema.ts";
+import { translateBackends } from "./lmtp-proxy-backends.ts";
+import { CONFIG_KEYS, DEFAULT_PID_FILE, ROOT_KEYS } from "./lmtp-proxy-keys.ts";
+import { checkEndpoint, checkHostPort, checkPort, optionOf, readText, warnOfUnknownKeys } from "./lmtp-proxy-values.ts";
 import { warnOfUnmatchedKeys } from "./unmatched-keys.ts";
 import { describeNode, isEmptyNode } from "./yaml/node.ts";
-import type { MappingEntry, YamlNode } from "./yaml/node.ts";
-import { entriesOf, entryOf, isNone, judgeValues, offsetOfValue, textOf, valueOf } from "./yaml/tree.ts";
+import type { YamlNode } from "./yaml/node.ts";
+import { entriesOf, entryOf, judgeValues, offsetOfValue, textOf, valueOf } from "./yaml/tree.ts";
 
 /** A file in the own format, as its schema takes it. */
 export type RawConfig = ReadonlyMap<string, unknown>;
 
 /** Says the same in the own format. Every fault is reported where it stands; the result counts only without one. */
 export function translateLmtpProxy(root: YamlNode, faults: FaultCollector): RawConfig {
-  warnOfUnknownKeys(root, ROOT_KEYS, faults);
+  checkRootKeys(root, faults);
   const config = valueOf(root, "config");
-  if (config === undefined || isEmptyNode(config))
-    faults.error(root.offset, '"config" is missing, with the "socket" to listen on');
-  else if (config.kind !== "mapping")
+  if (config !== undefined && isEmptyNode(config))
+    faults.error(
+      entryOf(root, "config")?.keyOffset ?? root.offset,
+      '"config" is missing, with the "socket" to listen on',
+    );
+  else if (config !== undefined && config.kind !== "mapping")
     faults.error(config.offset, `"config" must be a mapping, this is ${describeNode(config)}`);
   warnOfUnknownKeys(config, CONFIG_KEYS, faults);
   const backends = translateBackends(root, faults);
@@ -48,30 +50,19 @@ export function translateLmtpProxy(root: YamlNode, faults: FaultCollector): RawC
   ]);
 }
 
-/** The tool those files were written for ignores keys that it does not know. */
-function warnOfUnknownKeys(node: YamlNode | undefined, keys: KeyTexts, faults: FaultCollector): void {
-  const given = entriesOf(node);
-  const known = [...keys.keys()];
-  for (const [key, { keyOffset }] of given) {
-    if (!known.includes(key)) faults.warn(keyOffset, `${describeUnknownKey(key, known, given)} (ignored)`);
+/** With `users` misspelt, everybody's mail would go to the fallback. */
+function checkRootKeys(root: YamlNode, faults: FaultCollector): void {
+  const given = entriesOf(root);
+  const misspelt = new Set<string>();
+  for (const key of ROOT_KEYS.keys()) {
+    if (given.has(key)) continue;
+    const unknown = [...given.keys()].filter((name) => !ROOT_KEYS.has(name));
+    const likely = closestName(key, unknown);
+    if (likely !== undefined) misspelt.add(likely);
+    const hint = likely === undefined ? "" : `; there is "${likely}": did you mean "${key}"?`;
+    faults.error(given.get(likely ?? "")?.keyOffset ?? root.offset, `"${key}" is missing${hint}`);
   }
-}
-
-/** `key:`, `~` and `null` are None there, which is the same as no key. */
-function optionOf(node: YamlNode | undefined, key: string): MappingEntry | undefined {
-  const entry = entryOf(node, key);
-  return entry === undefined || isNone(entry.value) ? undefined : entry;
-}
-
-function readText(node: YamlNode | undefined, key: string, faults: FaultCollector): string | undefined {
-  const entry = optionOf(node, key);
-  if (entry === undefined) return undefined;
-  if (entry.value.kind !== "scalar") {
-    faults.error(entry.keyOffset, `"${key}" must be text, this is ${describeNode(entry.value)}`);
-    return undefined;
-  }
-  if (entry.value.text === "") faults.error(entry.keyOffset, `"${key}" is empty`);
-  return entry.value.text;
+  warnOfUnknownKeys(root, ROOT_KEYS, faults, misspelt);
 }
 
 function readPidFile(config: YamlNode | undefined, faults: FaultCollector): string {
@@ -85,13 +76,12 @@ function readPidFile(config: YamlNode | undefined, faults: FaultCollector): stri
 function translateListener(config: YamlNode, faults: FaultCollector): ReadonlyMap<string, unknown> {
   const listener = new Map<string, unknown>([["protocol", "lmtp"]]);
   const endpoint = readSocket(config, faults);
-  if (endpoint === undefined) return listener;
-  listener.set("address", formatEndpoint(endpoint));
+  if (endpoint !== undefined) listener.set("address", formatEndpoint(endpoint));
   for (const key of ["owner", "group", "permissions"]) {
     const entry = optionOf(config, key);
     const value = readText(config, key, faults);
     if (entry === undefined || value === undefined) continue;
-    if (endpoint.kind === "tcp") {
+    if (endpoint?.kind === "tcp") {
       faults.warn(entry.keyOffset, `"${key}" means nothing for a TCP socket`);
       continue;
     }
@@ -118,7 +108,7 @@ function readSocket(config: YamlNode, faults: FaultCollector): Endpoint | undefi
     if (hostText !== undefined && portText !== undefined && rest.length === 0) {
       const offset = port?.offset ?? entry.keyOffset;
       return checkPort(portText, 0, offset, faults)
-        ? checkEndpoint(joinHostPort(hostText, portText), host?.offset ?? offset, faults)
+        ? checkHostPort(hostText, portText, host?.offset ?? offset, faults)
         : undefined;
     }
   }
@@ -128,86 +118,13 @@ function readSocket(config: YamlNode, faults: FaultCollector): Endpoint | undefi
   return undefined;
 }
 
-const joinHostPort = (host: string, port: string): string =>
-  host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
-
-/** @param min 0 where the system may choose a port */
-function checkPort(text: string, min: number, offset: number, faults: FaultCollector): boolean {
-  if (/^\d{1,5}$/.test(text) && Number(text) >= min && Number(text) <= 65_535) return true;
-  faults.error(offset, `port: 1 to 65535, got "${text}"`);
-  return false;
-}
-
-function checkEndpoint(text: string, offset: number, faults: FaultCollector): Endpoint | undefined {
-  const parsed = parseEndpoint(text);
-  if (parsed.kind === "ok") return parsed.endpoint;
-  faults.error(offset, parsed.reason);
-  return undefined;
-}
-
-function translateBackends(root: YamlNode, faults: FaultCollector): ReadonlyMap<string, unknown> {
-  const translated = new Map<string, unknown>();
-  const entry = optionOf(root, "backends");
-  if (entry !== undefined && entry.value.kind !== "mapping") {
-    faults.error(entry.keyOffset, `"backends" must be a mapping, this is ${describeNode(entry.value)}`);
-    return translated;
-  }
-  for (const [name, backend] of entriesOf(entry?.value)) {
-    const reason = checkBackendName(name);
-    if (reason !== undefined) faults.error(backend.keyOffset, reason);
-    translated.set(name, translateBackend(backend, faults));
-  }
-  if (translated.size === 0)
-    faults.error(entryOf(root, "backends")?.keyOffset ?? root.offset, "there must be a backend at least");
-  return translated;
-}
-
-function translateBackend(
-  { keyOffset, value: node }: MappingEntry,
-  faults: FaultCollector,
-): ReadonlyMap<string, unknown> {
-  const backend = new Map<string, unknown>();
-  if (node.kind !== "mapping") {
-    faults.error(keyOffset, `a backend must be a mapping with socket, or host and port; this is ${describeNode(node)}`);
-    return backend;
-  }
-  warnOfUnknownKeys(node, BACKEND_KEYS, faults);
-  const endpoint = readBackendEndpoint(node, keyOffset, faults);
-  if (endpoint !== undefined) backend.set("lmtp", formatEndpoint(endpoint));
-  const [user, password] = ["user", "password"].map((key) => optionOf(node, key));
-  if (user === undefined && password !== undefined) faults.error(password.keyOffset, '"password" needs a "user"');
-  if (user !== undefined && password === undefined) faults.error(user.keyOffset, '"user" needs a "password"');
-  for (const key of ["user", "password"]) {
-    const text = readText(node, key, faults);
-    if (text !== undefined) backend.set(key, text);
-  }
-  return backend;
-}
-
-function readBackendEndpoint(node: YamlNode, keyOffset: number, faults: FaultCollector): Endpoint | undefined {
-  const [socket, host, port] = ["socket", "host", "port"].map((key) => optionOf(node, key));
-  const path = readText(node, "socket", faults);
-  const [hostText, portText] = [readText(node, "host", faults), readText(node, "port", faults)];
-  if (socket !== undefined) {
-    if (host !== undefined) faults.error(host.keyOffset, 'either "socket", or "host" and "port": not both');
-    return path === undefined || path === "" ? undefined : checkEndpoint(`unix:${path}`, offsetOfValue(socket), faults);
-  }
-  if (host === undefined || port === undefined) {
-    const missing = host === undefined ? '"socket" is missing, or "host" and "port"' : '"port" is missing';
-    faults.error(keyOffset, missing);
-    return undefined;
-  }
-  if (hostText === undefined || hostText === "" || portText === undefined || portText === "") return undefined;
-  if (!checkPort(portText, 1, offsetOfValue(port), faults)) return undefined;
-  return checkEndpoint(joinHostPort(hostText, portText), offsetOfValue(host), faults);
-}
-
 /** The word there for a user, or all users, whose mail is to wait. */
 const REJECT = "reject";
 
 function judgeTarget(root: YamlNode, value: string): string | undefined {
   const backends = entriesOf(valueOf(root, "backends"));
-  if (value === REJECT || backends.has(value)) return undefined;
+  // One fault is enough where they are missing.
+  if (value === REJECT || backends.has(value) || entryOf(root, "backends") === undefined) return undefined;
   if (value === "") return "there is no backend's name";
   if (value === "hold") return `there is no backend "hold"; here it is called "${REJECT}"`;
   return `there is no backend "${value}"${didYouMean(value, [...backends.keys(), REJECT])}`;
@@ -216,7 +133,8 @@ function judgeTarget(root: YamlNode, value: string): string | undefined {
 function translateUsers(root: YamlNode, faults: FaultCollector): PackedTableBuilder {
   const users = valueOf(root, "users");
   if (users === undefined || isEmptyNode(users)) {
-    faults.warn(entryOf(root, "users")?.keyOffset ?? root.offset, 'there are no "users"');
+    const entry = entryOf(root, "users");
+    if (entry !== undefined) faults.warn(entry.keyOffset, 'there are no "users"');
     return new PackedTableBuilder();
   }
   if (users.kind !== "bulk") {

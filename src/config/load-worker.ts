@@ -7,7 +7,8 @@ import type { ConfigParts, Format } from "./parts.ts";
 export interface LoadRequest {
   readonly path: string;
   readonly format: Format | undefined;
-  /** See `LoadOptions`. */
+  /** See `LoadOptions`, also for what follows. */
+  readonly takesPipe: boolean;
   readonly checksMachine: boolean;
 }
 
@@ -15,8 +16,8 @@ export type LoadReply =
   | { readonly kind: "read"; readonly parts: ConfigParts; readonly warnings: readonly ConfigFault[] }
   | { readonly kind: "faulty"; readonly faults: readonly ConfigFault[] };
 
-const { path, format, checksMachine } = workerData as LoadRequest;
-const result = checksMachine ? await checkConfigFile(path, format) : readConfigFile(path, format);
+const { path, format, takesPipe, checksMachine } = workerData as LoadRequest;
+const result = checksMachine ? await checkConfigFile(path, format) : readConfigFile(path, format, { takesPipe });
 const reply: LoadReply =
   result.kind === "read" ? { kind: "read", parts: result.parts, warnings: result.warnings } : result;
 parentPort?.postMessage(reply);

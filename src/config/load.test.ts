@@ -1,12 +1,19 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync, spawn } from "node:child_process";
+import { closeSync, mkdtempSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, suite, test } from "node:test";
 import { EXIT } from "../core/exit-codes.ts";
 import { runCheck } from "../cli/check.ts";
+import type { TextOutput } from "../cli/check.ts";
 import { runConvert } from "../cli/convert.ts";
+import { runRoute } from "../cli/route.ts";
 import type { Config, LoadResult } from "./config.ts";
+import { createFakeClock } from "../../test/support/fake-clock.ts";
+import { openForReader } from "../../test/support/named-pipe.ts";
+import { until } from "../../test/support/until.ts";
 import { loadConfig } from "./load.ts";
 import { parseConfig } from "./parse.ts";
 
@@ -16,6 +23,12 @@ after(() => rmSync(folder, { recursive: true }));
 function write(name: string, text: string): string {
   const path = join(folder, name);
   writeFileSync(path, text);
+  return path;
+}
+
+function makePipe(name: string): string {
+  const path = join(folder, name);
+  execFileSync("mkfifo", [path]);
   return path;
 }
 
@@ -63,6 +76,8 @@ const DEFAULT_LMTP = {
   idleTimeoutMs: 300_000,
   dataTimeoutMs: 100_000,
 };
+const GOOD =
+  'version: 1\nlisteners: [{ protocol: lmtp, address: "[::1]:24" }]\nbackends: { a: { lmtp: "unix:/a" } }\nrouting: { fallback: a }\n';
 const DEFAULT_LOG = { to: { kind: "stderr" }, format: "text", level: "info" };
 
 suite("loadConfig", () => {
@@ -192,6 +207,8 @@ users:
   const unreadable: readonly [string, string, RegExp][] = [
     ["a missing file", join(folder, "missing.yaml"), /there is no such file/],
     ["a folder", folder, /it is a directory/],
+    ["a device", "/dev/zero", /it is a device, not a file/],
+    ["a pipe", makePipe("pipe.yaml"), /it is a pipe, not a file/],
     ["a file as a folder", join(import.meta.filename, "x"), /not a directory/],
   ];
   for (const [name, path, message] of unreadable) {
@@ -203,10 +220,42 @@ users:
     });
   }
 
+  test("what never ends to be read is given up at the deadline, and the next load is not held up", async (t) => {
+    const pipe = makePipe("never-ends.yaml");
+    const deadlineClock = createFakeClock();
+    const loading = loadConfig(pipe, { takesPipe: true, deadlineClock });
+    const writer = await until("the worker reads", () => openForReader(pipe));
+    t.after(() => closeSync(writer));
+    deadlineClock.advance(59_999);
+    assert.equal(await Promise.race([loading, loadConfig(folder).then(() => "still read")]), "still read");
+    deadlineClock.advance(1);
+    const result = await loading;
+    assert.ok(result.kind === "faulty");
+    assert.deepEqual(
+      result.faults.map(({ message }) => message),
+      ["cannot read it: it took longer than 60 s"],
+    );
+  });
+
+  test("a load in time leaves no deadline behind", async () => {
+    const deadlineClock = createFakeClock();
+    configOf(await loadConfig(write("in-time.yaml", GOOD), { deadlineClock }));
+    assert.equal(deadlineClock.pendingTimers, 0);
+  });
+
   test("a wanted format is taken, whatever the keys say", async () => {
     const result = await loadConfig(write("forced.yaml", "config: {}\n"), { format: "mailshunt" });
     assert.ok(result.kind === "faulty");
     assert.match(result.faults[0]?.message ?? "", /unknown key "config"|"version" is missing/);
+  });
+
+  test("lmtp-proxy says of a file in our own format what to do with it, and nothing else", async () => {
+    const result = await loadConfig(write("own-for-old.yaml", GOOD), { format: "lmtp-proxy" });
+    assert.ok(result.kind === "faulty");
+    assert.deepEqual(
+      result.faults.map(({ line, column, message }) => [line, column, message]),
+      [[1, 1, 'this is mailshunt\'s own format, which the command lmtp-proxy does not take: use "mailshunt serve -c"']],
+    );
   });
 
   test("a large table is loaded, warned about and answers like a small one", async () => {
@@ -271,6 +320,14 @@ suite("secrets", () => {
     assert.deepEqual(["a b", "a b\n", "a b\r\n", " a "].map(read), ["a b", "a b", "a b", " a "]);
   });
 
+  test("a pipe or a device is no password file", () => {
+    assert.throws(
+      () => passwordOf(`{ file: ${makePipe("password.pipe")} }`),
+      /password\.pipe: it is a pipe, not a file/,
+    );
+    assert.throws(() => passwordOf("{ file: /dev/zero }"), /it is a device, not a file/);
+  });
+
   test("the environment is asked", () => {
     process.env["MAILSHUNT_TEST_PASSWORD"] = "from env";
     try {
@@ -306,6 +363,29 @@ suite("commands", () => {
     const out = collect();
     assert.equal(await runCheck({ path }, out), EXIT.ok);
     assert.equal(out.text(), `${path}: 0 errors, 0 warnings\n`);
+  });
+
+  test("check, convert and route read from a pipe", async () => {
+    const pipe = makePipe("old.pipe");
+    const old = "config: { socket: /run/lmtp }\nbackends: { a: { socket: /a } }\nusers: { b@example.com: a }\n";
+    const feed = async (run: (out: TextOutput) => Promise<number>): Promise<string> => {
+      const out = collect();
+      const running = run(out);
+      const writer = await until("it reads", () => openForReader(pipe));
+      writeSync(writer, old);
+      closeSync(writer);
+      assert.equal(await running, EXIT.ok);
+      return out.text();
+    };
+    assert.equal(await feed((out) => runCheck({ path: pipe }, out)), `${pipe}: 0 errors, 0 warnings\n`);
+    const addresses = ["b@example.com"];
+    assert.match(await feed((out) => runRoute({ path: pipe, isJson: false, addresses }, out, out)), /deliver to a/);
+    // convert reads in this thread: a process of its own writes.
+    const out = collect();
+    const child = spawn("sh", ["-c", 'printf %s "$1" > "$0"', pipe, old]);
+    assert.equal(await runConvert({ path: pipe }, out, out), EXIT.ok);
+    await once(child, "close");
+    assert.match(out.text(), /^# Translated from /);
   });
 
   test("convert prints the file, and its warnings elsewhere", async () => {

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { closeSync, readFileSync } from "node:fs";
 import { warnOfMissingAccounts } from "./accounts.ts";
 import type { ConfigFault } from "./config.ts";
 import { hintAtOtherFile } from "./default-files.ts";
@@ -9,6 +9,7 @@ import type { RawConfig } from "./lmtp-proxy-format.ts";
 import { findSecrets } from "./mask.ts";
 import { readOwnFormat, readTranslated } from "./own-format.ts";
 import type { ReadSection } from "./own-format.ts";
+import { openFile } from "./open-file.ts";
 import { makeParts } from "./parts.ts";
 import type { ConfigParts, Format } from "./parts.ts";
 import { describeReadError } from "./read-error.ts";
@@ -30,15 +31,21 @@ export type ReadResult =
     }
   | { readonly kind: "faulty"; readonly faults: readonly ConfigFault[] };
 
+export interface ReadOptions {
+  /** See `openFile`. */
+  readonly takesPipe?: boolean;
+  readonly defaultFiles?: DefaultFiles;
+}
+
 /** @throws only where we are at fault, never for what is wrong with the file */
-export function readConfigFile(path: string, format: Format | undefined, defaultFiles?: DefaultFiles): ReadResult {
-  const file = readSource(path, defaultFiles);
+export function readConfigFile(path: string, format: Format | undefined, options: ReadOptions = {}): ReadResult {
+  const file = readSource(path, options);
   return file.kind === "bad" ? { kind: "faulty", faults: [file.fault] } : parseConfig(file.source, format);
 }
 
 /** As `readConfigFile`, and warns of what this machine lacks. */
 export async function checkConfigFile(path: string, format: Format | undefined): Promise<ReadResult> {
-  const file = readSource(path);
+  const file = readSource(path, { takesPipe: true });
   if (file.kind === "bad") return { kind: "faulty", faults: [file.fault] };
   const examined = examine(file.source, format);
   const { root, faults } = examined;
@@ -55,14 +62,23 @@ type SourceRead =
   | { readonly kind: "ok"; readonly source: SourceText }
   | { readonly kind: "bad"; readonly fault: ConfigFault };
 
-function readSource(path: string, defaultFiles?: DefaultFiles): SourceRead {
+function readSource(path: string, { takesPipe = false, defaultFiles }: ReadOptions): SourceRead {
   try {
-    const decoded = decodeSource(path, readFileSync(path));
+    const decoded = decodeSource(path, readBytes(path, takesPipe));
     if (decoded.kind === "ok") return decoded;
     return { kind: "bad", fault: wholeFileFault(path, decoded.message, decoded.line) };
   } catch (error) {
     const hint = isMissing(error) ? hintAtOtherFile(path, defaultFiles) : "";
     return { kind: "bad", fault: wholeFileFault(path, `cannot read it: ${describeReadError(error)}${hint}`) };
+  }
+}
+
+function readBytes(path: string, takesPipe: boolean): Buffer {
+  const file = openFile(path, takesPipe);
+  try {
+    return readFileSync(file);
+  } finally {
+    closeSync(file);
   }
 }
 
@@ -117,6 +133,12 @@ function readRoot(
     faults.error(root.offset, `this is no configuration that we know: ${FORMATS_EXPLAINED}`);
     return undefined;
   }
+  if (format === "lmtp-proxy" && isOwnFormat(root)) {
+    const message =
+      'this is mailshunt\'s own format, which the command lmtp-proxy does not take: use "mailshunt serve -c"';
+    faults.error(root.offset, message);
+    return undefined;
+  }
   const tree = packTables(root, faults);
   if (format === "mailshunt") {
     for (const { offset, key } of duplicates) faults.error(offset, `"${key}" stands here a second time`);
@@ -128,6 +150,10 @@ function readRoot(
   const translation = translateLmtpProxy(tree, faults);
   return faults.hasErrors ? undefined : { format, result: readTranslated(translation), translation };
 }
+
+/** A file of lmtp-proxy may have any key besides its own. */
+const isOwnFormat = ({ entries }: MappingNode): boolean =>
+  entries.has("version") && !entries.has("config") && !entries.has("users");
 
 function detectFormat(root: MappingNode): Format | undefined {
   if (root.entries.has("version")) return "mailshunt";

@@ -9,6 +9,8 @@ export function describeReadError(error: unknown): string {
       return "no permission to read it";
     case "EISDIR":
       return "it is a directory, not a file";
+    case "ENXIO":
+      return "it is a socket or a device, not a file";
     case "ENOTDIR":
       return "a part of its path is not a directory";
     case "ERR_FS_FILE_TOO_LARGE":

@@ -1,7 +1,8 @@
-import { closeSync, openSync, readSync } from "node:fs";
+import { closeSync, readSync } from "node:fs";
 import type { SecretSource } from "../core/secret.ts";
 import { bad, ok } from "../core/units.ts";
 import type { Parsed } from "../core/units.ts";
+import { openFile } from "./open-file.ts";
 import { describeReadError } from "./read-error.ts";
 
 /** Longest password we read, in bytes: a path to the wrong file must not fill the memory. */
@@ -25,7 +26,7 @@ function readSecretFile(path: string): Parsed<string> {
   const bytes = Buffer.alloc(MAX_SECRET_BYTES + 1);
   let length: number;
   try {
-    const file = openSync(path, "r");
+    const file = openFile(path, false);
     try {
       length = readSync(file, bytes);
     } finally {

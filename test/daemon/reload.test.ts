@@ -1,23 +1,15 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
-import {
-  closeSync,
-  constants,
-  existsSync,
-  openSync,
-  readFileSync,
-  statSync,
-  unlinkSync,
-  writeFileSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, existsSync, readdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
+import { userInfo } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { startMailshunt, writeConfig } from "../support/daemon-process.ts";
 import { connectLmtp } from "../support/lmtp-client.ts";
 import type { LmtpClient } from "../support/lmtp-client.ts";
+import { openForReader } from "../support/named-pipe.ts";
 import { scratchFolder } from "../support/scratch-folder.ts";
 import { until } from "../support/until.ts";
 import { startSetting } from "./setting.ts";
@@ -199,19 +191,25 @@ test("what only a restart can change is said", async (t) => {
 
 test("SIGUSR1 before the daemon is ready is one reload, and never Node's debugger", async (t) => {
   const folder = scratchFolder(t);
-  const text = readFileSync(
-    writeConfig(folder, { listeners: ['address: "127.0.0.1:0"'], backends: { old: `lmtp: "unix:${folder}/old"` } }),
-    "utf8",
-  );
-  const pipe = join(folder, "pipe.yaml");
+  const pipe = join(folder, "pipe");
   execFileSync("mkfifo", [pipe]);
-  const daemon = startMailshunt(t, ["serve", "-c", pipe]);
-  // It has begun once it reads, and cannot be ready before it has read all.
-  const fd = await until("the daemon reads its configuration", () => openForReader(pipe));
+  const { uid, gid } = userInfo();
+  // The name service, which is asked for the socket's owner, answers once the pipe has been written to or is gone.
+  writeFileSync(
+    join(folder, "getent"),
+    `#!/bin/sh\nif test -p ${pipe}; then read -r line < ${pipe}; fi\necho keeper:x:${uid}:${gid}::/:/bin/sh\n`,
+    { mode: 0o755 },
+  );
+  const config = writeConfig(folder, {
+    listeners: [`address: "unix:${folder}/lmtp", owner: keeper`],
+    backends: { old: `lmtp: "unix:${folder}/old"` },
+  });
+  const env = { PATH: `${folder}:${process.env["PATH"] ?? ""}` };
+  const daemon = startMailshunt(t, ["serve", "-c", config], { env });
+  // It cannot be ready before it has its answer.
+  const fd = await until("the daemon asks for the owner", () => openForReader(pipe));
   for (let i = 0; i < 3; i++) daemon.signal("SIGUSR1");
   unlinkSync(pipe);
-  writeFileSync(pipe, text); // for the reload
-  writeSync(fd, text);
   closeSync(fd);
   await daemon.nextLine(/is ready/);
   await daemon.nextLine(TOOK_EFFECT(1));
@@ -220,11 +218,17 @@ test("SIGUSR1 before the daemon is ready is one reload, and never Node's debugge
   assert.doesNotMatch(daemon.output(), /Debugger|inspector|reload 2/);
 });
 
-/** @returns undefined while nobody reads from the pipe */
-function openForReader(pipe: string): number | undefined {
-  try {
-    return openSync(pipe, constants.O_WRONLY | constants.O_NONBLOCK);
-  } catch {
-    return undefined;
-  }
-}
+test("a configuration that became a pipe is a reload that fails, and holds up no later one", async (t) => {
+  const { daemon, folder, rewrite } = await startSetting(t);
+  const [path] = readdirSync(folder).filter((name) => name.endsWith(".yaml"));
+  assert.ok(path !== undefined);
+  unlinkSync(join(folder, path));
+  execFileSync("mkfifo", [join(folder, path)]);
+  daemon.signal("SIGUSR1");
+  await daemon.nextLine(/cannot read it: it is a pipe, not a file$/);
+  await daemon.nextLine(/reload 1 failed, /);
+  unlinkSync(join(folder, path));
+  rewrite({});
+  daemon.signal("SIGUSR1");
+  await daemon.nextLine(TOOK_EFFECT(2));
+});
