@@ -30,6 +30,7 @@ everything that is wrong with a file, \`mailshunt convert -c FILE\` prints a fil
 
 Both are YAML. Names, keys and passwords are taken as they are written: \`no\`, \`on\`, \`12345\` and \`0x10\` are names, quoted or not.
 An unknown key is an error, and so is one that stands twice in a mapping. Anchors, aliases and \`<<\` work.
+The daemon reads regular files alone, configuration and passwords; \`check\`, \`convert\` and \`route\` also take a pipe, as in \`-c /dev/stdin\`.
 
 | type | is written |
 | --- | --- |
@@ -93,7 +94,11 @@ function defaultOf(schema: GenericSchema): string {
 function writeOld(): string {
   return [
     "## The format of lmtp-proxy",
-    "Unknown keys are ignored with a warning, as that tool did, and of keys that stand twice the last one counts.",
+    [
+      "Unknown keys are ignored with a warning, as that tool did, and of keys that stand twice the last one counts.",
+      "The same holds for `host` and `port` beside `socket`, and for `user` or `password` alone: there is no AUTH then.",
+      "`config`, `backends` and `users` must be there: with `users` misspelt, everybody's mail would go to the fallback.",
+    ].join("\n"),
     writeKeys("key", ROOT_KEYS),
     "`config`:",
     writeKeys("option", CONFIG_KEYS),

@@ -76,11 +76,7 @@ const bad: readonly [string, string, readonly string[]][] = [
     ["2:1 YAML takes no tabs for indentation (tab characters must not be used in indentation)"],
   ],
   ["bad indentation", "a: b\n  c: d\n", ["2:4 not valid YAML: bad indentation of a mapping entry"]],
-  [
-    "an open bracket",
-    "a: [b\n",
-    ["2:1 not valid YAML: this line is not indented enough, or a bracket or quote above it is not closed"],
-  ],
+  ["an open bracket", "a: [b\n", ["1:6 not valid YAML: the file ends, and a bracket or quote is not closed"]],
   ["a NUL", "a: b\0", ["1:5 a NUL byte: this is not a text file"]],
   ["two documents", "a: b\n---\nc: d\n", ['3:1 a second document in one file: remove the "---" before it']],
   ["an unknown alias", "a: *b", ['1:4 no anchor of this name before it (text that begins with "*" needs quotes)']],
