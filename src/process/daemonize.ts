@@ -1,10 +1,13 @@
 import { spawn } from "node:child_process";
-import { closeSync, openSync, writeSync } from "node:fs";
+import { closeSync, openSync, readFileSync, readdirSync, writeSync } from "node:fs";
 import { EXIT } from "../core/exit-codes.ts";
 
 /** Set in the child: the descriptor on which it says that it is ready. */
 const READY_FD_VARIABLE = "MAILSHUNT_READY_FD";
 const READY_FD = 3;
+
+/** Linux: of the flags in /proc/self/fdinfo, that a program we start does not get the descriptor. Source: proc(5). */
+const O_CLOEXEC = 0o2_000_000;
 
 /** What the daemon tells the command that started it in the background. */
 export interface BackgroundParent {
@@ -36,6 +39,7 @@ export function findBackgroundParent(environment: NodeJS.ProcessEnv): Background
  * @returns 0 once it is ready, else the exit code with which it ended; its stderr is ours until then
  */
 export function runInBackground(): Promise<number> {
+  closeInherited();
   const child = spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1)], {
     detached: true,
     stdio: ["ignore", "ignore", "inherit", "pipe"],
@@ -58,4 +62,33 @@ export function runInBackground(): Promise<number> {
       resolve(EXIT.ok);
     });
   });
+}
+
+/**
+ * A lock or a pipe of the script that started us must not be held as long as the daemon lives. Node keeps low and
+ * adjacent descriptors from its children itself, but not one such as the 200 that flock(1) advises.
+ */
+function closeInherited(): void {
+  for (const fd of openDescriptors()) {
+    const flags = /^flags:\s*([0-7]+)$/m.exec(descriptorInfo(fd))?.[1];
+    // Node opens all its own with it.
+    if (fd > 2 && flags !== undefined && (Number.parseInt(flags, 8) & O_CLOEXEC) === 0) closeSync(fd);
+  }
+}
+
+function openDescriptors(): readonly number[] {
+  try {
+    return readdirSync("/proc/self/fd").map(Number);
+  } catch {
+    return []; // no /proc: as Node does
+  }
+}
+
+/** Empty for the one through which the folder was read: it is closed by now. */
+function descriptorInfo(fd: number): string {
+  try {
+    return readFileSync(`/proc/self/fdinfo/${fd}`, "latin1");
+  } catch {
+    return "";
+  }
 }

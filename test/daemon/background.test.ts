@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { existsSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { once } from "node:events";
+import type { Readable } from "node:stream";
 import { join } from "node:path";
 import { test } from "node:test";
-import { runMailshunt, writeConfig } from "../support/daemon-process.ts";
+import { MAIN, runMailshunt, writeConfig } from "../support/daemon-process.ts";
 import { installFakeLogger } from "../support/fake-logger.ts";
 import type { FakeLogger } from "../support/fake-logger.ts";
 import { textOf, waitForFileText } from "../support/file-text.ts";
@@ -102,6 +104,27 @@ test("serve -D where it cannot listen: 71, with the reason on our stderr", async
   assert.equal(code, 71);
   assert.match(stderr, /error: cannot listen on unix:\S+\/missing\/lmtp: the folder \S+\/missing does not exist/);
   assert.equal(existsSync(join(folder, "pid")), false);
+});
+
+test("what the starting script has open, such as its lock, is not the daemon's", async (t) => {
+  const folder = scratchFolder(t);
+  endWithTest(t, join(folder, "pid"));
+  const config = writeConfig(folder, {
+    listeners: [`address: "unix:${folder}/lmtp"`],
+    backends: { old: 'lmtp: "unix:/nonexistent"' },
+    more: [`process: { pid_file: ${folder}/pid }`, `log: { to: ${folder}/log }`],
+  });
+  // 200 as in flock(1). From 3 on "ignore" opens nothing.
+  const child = spawn(process.execPath, [MAIN, "serve", "-D", "-c", config], {
+    stdio: [...Array.from({ length: 200 }, () => "ignore" as const), "pipe"],
+  });
+  const held = child.stdio[200 as 3] as unknown as Readable;
+  const isReleased = once(held.resume(), "end");
+  assert.deepEqual(await once(child, "exit"), [0, null]);
+  const pid = Number(readFileSync(join(folder, "pid"), "utf8"));
+  assert.equal(existsSync(`/proc/${pid}/fd/2`), true);
+  assert.equal(existsSync(`/proc/${pid}/fd/200`), false);
+  await isReleased;
 });
 
 test("a configuration given by a relative path is found again at a reload", async (t) => {
