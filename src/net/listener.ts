@@ -24,6 +24,10 @@ export interface ListenerEvents {
 export interface Listener {
   /** With the port the system chose where 0 was asked for. */
   readonly address: Endpoint;
+  /** Nobody can connect any more: the file of a unix socket was removed. */
+  isGone(): boolean;
+  /** Looks whether those named exist. @throws CannotListen */
+  checkAccess(access: SocketAccess): Promise<void>;
   /** Gives a unix socket other rights. @throws AccessUnchanged when they cannot be given */
   changeAccess(access: SocketAccess): Promise<void>;
   /** Stops accepting, in this turn, and removes a unix socket if it is still ours. Open connections stay. */
@@ -51,6 +55,8 @@ async function listenUnix(path: string, access: SocketAccess, events: ListenerEv
   const wasRoot = process.geteuid?.() === 0;
   return {
     address,
+    isGone: () => whoseIs(path, identity) === "gone",
+    checkAccess: async (changed) => void (await resolveAccess(path, changed)),
     async changeAccess(changed) {
       const next = await resolveAccess(path, changed).catch((error: unknown) => {
         throw new AccessUnchanged(
@@ -101,7 +107,8 @@ async function listenTcp(address: Extract<Endpoint, { kind: "tcp" }>, events: Li
     close();
     throw new CannotListen(address, tcpReason(failure, port), failure);
   }
-  return { address: { ...address, port }, changeAccess: () => Promise.resolve(), close };
+  const nothing = (): Promise<void> => Promise.resolve();
+  return { address: { ...address, port }, isGone: () => false, checkAccess: nothing, changeAccess: nothing, close };
 }
 
 async function addressesOf(address: Extract<Endpoint, { kind: "tcp" }>): Promise<readonly string[]> {

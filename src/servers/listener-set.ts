@@ -54,7 +54,7 @@ export class ListenerSet {
   }
 
   /**
-   * Opens the listeners that are not open yet.
+   * Opens the listeners that are not open yet, or whose socket was removed.
    * @throws AggregateError of CannotListen, one for each that cannot be opened; then nothing has changed
    */
   async prepare(wanted: readonly ListenerOptions[]): Promise<PreparedListeners> {
@@ -65,9 +65,13 @@ export class ListenerSet {
       const key = formatEndpoint(options.address);
       const current = this.#entries.get(key);
       if (next.has(key)) failures.push(new CannotListen(options.address, "it is configured twice"));
-      else if (current !== undefined) next.set(key, current);
       else
         try {
+          if (current !== undefined && !current.listener.isGone()) {
+            next.set(key, current);
+            await current.listener.checkAccess(options);
+            continue;
+          }
           const entry = await this.#open(options);
           opened.push(entry);
           next.set(key, entry);
@@ -141,7 +145,7 @@ export class ListenerSet {
   #commit(next: Map<string, Entry>, wanted: readonly ListenerOptions[]): void {
     for (const server of this.#retired) if (server.connectionCount === 0) this.#retired.delete(server);
     for (const [key, entry] of this.#entries) {
-      if (next.has(key)) continue;
+      if (next.get(key) === entry) continue;
       entry.listener.close();
       this.#retired.add(entry.clients.server);
     }

@@ -171,10 +171,32 @@ test("rights of a socket that stays are changed, or the log says why not", async
   await daemon.nextLine(TOOK_EFFECT(1));
   assert.equal(mode(), 0o666);
   reload('permissions: "0600", owner: nosuchuser');
-  await daemon.nextLine(
-    /warning: unix:\S+\/lmtp: owner, group and permissions stay as they are: there is no user "nosuchuser"$/,
-  );
-  await daemon.nextLine(TOOK_EFFECT(2));
+  await daemon.nextLine(/error: cannot listen on unix:\S+\/lmtp: there is no user "nosuchuser"$/);
+  await daemon.nextLine(/error: reload 2 failed/);
+  assert.equal(mode(), 0o666, "the next start would fail: nothing has changed");
+});
+
+test("a socket that was removed is there again after a reload; its clients stay", async (t) => {
+  const setting = await startSetting(t, (folder) => ({
+    listeners: ['address: "127.0.0.1:0"', `address: "unix:${folder}/lmtp"`],
+  }));
+  const { daemon, folder, stores } = setting;
+  const path = join(folder, "lmtp");
+  const before = await connectLmtp({ kind: "unix", path });
+  t.after(() => before[Symbol.dispose]());
+  await before.lhlo();
+  unlinkSync(path);
+  daemon.signal("SIGUSR1");
+  await daemon.nextLine(TOOK_EFFECT(1));
+  const after = await connectLmtp({ kind: "unix", path });
+  t.after(() => after[Symbol.dispose]());
+  await after.lhlo();
+  for (const client of [before, after]) assert.match((await deliver(client, "u"))[0] ?? "", /^250 /);
+  assert.equal(stores.old.delivered.length, 2);
+  assert.doesNotMatch(daemon.output(), /warning/);
+  daemon.signal("SIGTERM");
+  await daemon.exited;
+  assert.equal(existsSync(path), false);
 });
 
 test("what only a restart can change is said", async (t) => {
