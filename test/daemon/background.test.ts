@@ -108,7 +108,6 @@ test("serve -D where it cannot listen: 71, with the reason on our stderr", async
 
 test("what the starting script has open, such as its lock, is not the daemon's", async (t) => {
   const folder = scratchFolder(t);
-  endWithTest(t, join(folder, "pid"));
   const config = writeConfig(folder, {
     listeners: [`address: "unix:${folder}/lmtp"`],
     backends: { old: 'lmtp: "unix:/nonexistent"' },
@@ -122,6 +121,7 @@ test("what the starting script has open, such as its lock, is not the daemon's",
   const isReleased = once(held.resume(), "end");
   assert.deepEqual(await once(child, "exit"), [0, null]);
   const pid = Number(readFileSync(join(folder, "pid"), "utf8"));
+  t.after(() => process.kill(pid, "SIGKILL"));
   assert.equal(existsSync(`/proc/${pid}/fd/2`), true);
   assert.equal(existsSync(`/proc/${pid}/fd/200`), false);
   await isReleased;
