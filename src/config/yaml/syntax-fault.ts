@@ -23,7 +23,8 @@ function findGluedColon(text: string, offset: number): number | undefined {
   let colon: number | undefined;
   let lineEnd = end;
   for (let isFaulty = true; lineEnd >= 0 && end - lineEnd < LOOK_ABOVE; isFaulty = false) {
-    const lineStart = text.lastIndexOf("\n", lineEnd - 1) + 1;
+    // A search from before the beginning would find a line end at it.
+    const lineStart = lineEnd === 0 ? 0 : text.lastIndexOf("\n", lineEnd - 1) + 1;
     const line = text.slice(lineStart, lineEnd);
     const glued = GLUED_LINE.exec(line)?.[0];
     if (glued !== undefined) colon = lineStart + glued.length - 1;
