@@ -12,6 +12,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { loadConfig } from "../src/config/load.ts";
+import { systemClock } from "../src/core/clock.ts";
+import { openTables } from "../src/tables/open-tables.ts";
 import type { Table } from "../src/tables/table.ts";
 
 const userCount = Number(process.argv[2] ?? 1_000_000);
@@ -90,7 +92,7 @@ async function measure(name: string, path: string): Promise<void> {
     const seconds = ((performance.now() - start) / 1000).toFixed(2);
     const { gapMs, workMs, peakBytes } = watching.stop();
     if (result.kind === "faulty") throw new Error(result.faults[0]?.message);
-    table = result.config.tables.get("users");
+    table = openTables(result.config.tables, { clock: systemClock, say: () => undefined }).exact.get("users");
     console.log(
       `${name}, load ${load}: ${seconds} s, blocked ${gapMs.toFixed(1)} ms at most (${workMs.toFixed(1)} by us), ${megabytes(peakBytes)} resident`,
     );

@@ -14,6 +14,8 @@ import { showAs } from "./process/show-as.ts";
 import { connectServiceManager } from "./process/service-manager.ts";
 import { createRouter } from "./routing/router.ts";
 import type { Router } from "./routing/router.ts";
+import { openTables } from "./tables/open-tables.ts";
+import type { TableSet } from "./tables/open-tables.ts";
 import { createServing } from "./serving.ts";
 import { syslogWarning } from "./start-warnings.ts";
 
@@ -120,6 +122,11 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
 }
 
 /** The router of a configuration, as every world has it: for commands that only ask. */
-export function routerOf({ routing, tables, backends }: Config): Router {
-  return createRouter({ options: routing, tables, hasBackend: (name) => backends.has(name) });
+export function routerOf({ routing, backends }: Config, tables: TableSet): Router {
+  return createRouter({ options: routing, tables: tables.exact, hasBackend: (name) => backends.has(name) });
+}
+
+/** The tables of a configuration, for commands that only ask. What they have to say goes to `say`. */
+export function openTablesOf({ tables }: Config, say: (level: LogLevel, text: string) => void): TableSet {
+  return openTables(tables, { clock: systemClock, say });
 }

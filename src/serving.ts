@@ -14,6 +14,8 @@ import { becomeUser, findIdentity } from "./process/privileges.ts";
 import type { ServiceManager } from "./process/service-manager.ts";
 import { buildWorld } from "./relay/world.ts";
 import type { World } from "./relay/world.ts";
+import { openTables } from "./tables/open-tables.ts";
+import type { TableSet } from "./tables/open-tables.ts";
 import { ListenerSet } from "./servers/listener-set.ts";
 import { LmtpServer } from "./servers/lmtp-server.ts";
 import { createProxyService } from "./servers/proxy-service.ts";
@@ -51,6 +53,7 @@ export interface Serving {
 interface Running {
   readonly config: Config;
   readonly world: World;
+  readonly tables: TableSet;
 }
 
 /** For the ends of connections that we closed to reach the log, in ms. */
@@ -89,11 +92,17 @@ export function createServing(parts: ServingParts): Serving {
     return loadConfig(configPath, { deadlineClock: clock, ...(format === undefined ? {} : { format }) });
   }
 
-  function build(config: Config, previous: World | undefined): Running {
-    const { backends, tables, routing, lmtp } = config;
+  function build(config: Config, previous: Running | undefined): Running {
+    const { backends, routing, lmtp } = config;
     const context = { clock, log, hostname: lmtp.hostname, loopToken };
-    const generation = (previous?.generation ?? 0) + 1;
-    return { config, world: buildWorld({ generation, backends, tables, routing, lmtp, context }, previous) };
+    const generation = (previous?.world.generation ?? 0) + 1;
+    const tables = openTables(
+      config.tables,
+      { clock, say: (level, text) => say(level, text, "table") },
+      previous?.tables,
+    );
+    const parts = { generation, backends, tables: tables.exact, routing, lmtp, context };
+    return { config, tables, world: buildWorld(parts, previous?.world) };
   }
 
   /** In the background there is no terminal, and the older lmtp-proxy went to syslog too. */
@@ -110,8 +119,9 @@ export function createServing(parts: ServingParts): Serving {
     const loaded = await load();
     if (loaded.kind === "faulty") return loaded;
     const { config } = loaded;
+    let opened: Running;
     try {
-      await open(config);
+      opened = await open(config);
     } catch (error) {
       abandon();
       const exitCode = isForeseen(error) ? EXIT.osError : EXIT.software;
@@ -119,17 +129,18 @@ export function createServing(parts: ServingParts): Serving {
     }
     for (const warning of loaded.warnings) say("warning", formatFaultLine(warning), "config");
     const addresses = listeners.addresses.map(formatEndpoint).join(", ");
-    say("notice", `mailshunt ${parts.version} is ready: ${summarize(config)}, listening on ${addresses}`);
-    serviceManager.ready(summarize(config));
+    say("notice", `mailshunt ${parts.version} is ready: ${summarize(opened)}, listening on ${addresses}`);
+    serviceManager.ready(summarize(opened));
     return { kind: "started" };
   }
 
   /** Everything that needs root comes before `becomeUser`, everything a peer can reach after it. */
-  async function open(config: Config): Promise<void> {
+  async function open(config: Config): Promise<Running> {
     const path = pidPath(config);
     if (path !== undefined) checkPidFile(path);
     const identity = await findIdentity(config.process.user, config.process.group);
-    running = build(config, undefined);
+    const opened = build(config, undefined);
+    running = opened;
     (await listeners.prepare(config.listeners)).commit();
     if (path !== undefined) pidFile = claimPidFile(path);
     const settings = logSettings(config);
@@ -143,7 +154,8 @@ export function createServing(parts: ServingParts): Serving {
     if (settings.to.kind === "file") for (const warning of rotationWarnings(settings.to.path)) say("warning", warning);
     else log.configure(settings);
     listeners.open();
-    probe(running.world);
+    probe(opened.world);
+    return opened;
   }
 
   async function reload(): Promise<void> {
@@ -158,7 +170,7 @@ export function createServing(parts: ServingParts): Serving {
       reopenLog();
       say("error", `reload ${number} failed, ${old.source.path} is not reloaded: what was in effect stays`);
     }
-    serviceManager.ready(summarize(running.config));
+    serviceManager.ready(summarize(running));
   }
 
   /** A rotation must not depend on the configuration. */
@@ -175,7 +187,7 @@ export function createServing(parts: ServingParts): Serving {
     const loaded = await load();
     if (loaded.kind === "faulty") return loaded.faults.map(formatFaultLine);
     const { config } = loaded;
-    const next = build(config, old.world);
+    const next = build(config, old);
     const prepared = await listeners.prepare(config.listeners);
     if (isStopping) {
       prepared.abort();
@@ -189,14 +201,14 @@ export function createServing(parts: ServingParts): Serving {
     }
     reopenLog();
     running = next;
-    const isDrained = leave(old.world, next.world);
+    const isDrained = leave(old, next);
     prepared.commit();
     listeners.open();
     probe(next.world);
     for (const warning of loaded.warnings) say("warning", formatFaultLine(warning), "config");
     warnOfRestart(old.config, config);
     for (const reason of await listeners.applyAccess()) say("warning", reason);
-    say("notice", `reload ${number} took effect, ${config.source.path} is reloaded: ${summarize(config)}`);
+    say("notice", `reload ${number} took effect, ${config.source.path} is reloaded: ${summarize(next)}`);
     void isDrained.then(() => {
       say("notice", `reload ${number}: no delivery admitted before it is under way any more`);
       return undefined;
@@ -205,11 +217,12 @@ export function createServing(parts: ServingParts): Serving {
   }
 
   /** @returns when no delivery goes by a configuration from before `successor` */
-  function leave(old: World, successor: World): Promise<void> {
-    leaving.add(old);
-    drained = Promise.all([drained, whenDrained(old)]).then(() => {
-      leaving.delete(old);
-      old.retire(successor);
+  function leave(old: Running, successor: Running): Promise<void> {
+    leaving.add(old.world);
+    drained = Promise.all([drained, whenDrained(old.world)]).then(() => {
+      leaving.delete(old.world);
+      old.world.retire(successor.world);
+      void old.tables.close(successor.tables);
       return undefined;
     });
     return drained;
@@ -257,9 +270,10 @@ function probe(world: World): void {
   for (const pool of world.pools.values()) if (pool.capabilities === undefined) pool.probe();
 }
 
-function summarize({ backends, tables }: Config): string {
-  const users = [...tables.values()].reduce((sum, table) => sum + (table.entryCount ?? 0), 0);
-  return `${count(users, "user")}, ${count(backends.size, "backend")}`;
+function summarize({ config, tables }: Running): string {
+  const entries = [...tables.exact.values()].reduce((sum, table) => sum + (table.entryCount ?? 0), 0);
+  const { backends } = config;
+  return `${count(entries, "user")}, ${count(backends.size, "backend")}`;
 }
 
 function count(amount: number, word: string): string {

@@ -9,7 +9,7 @@ import { formatEndpoint } from "../core/endpoint.ts";
 import { EXIT } from "../core/exit-codes.ts";
 import type { Log } from "../core/log.ts";
 import { unreachable } from "../core/unreachable.ts";
-import { routerOf, runDaemon } from "../daemon.ts";
+import { openTablesOf, routerOf, runDaemon } from "../daemon.ts";
 import { createRenderer } from "../observe/render.ts";
 import { checkPidFile, claimPidFile } from "../process/pid-file.ts";
 import { startStoreServer } from "../servers/store-server.ts";
@@ -168,7 +168,10 @@ function endWithParent(): void {
 }
 
 async function introduce(config: Config, folder: string): Promise<string> {
-  const router = routerOf(config);
+  const router = routerOf(
+    config,
+    openTablesOf(config, () => undefined),
+  );
   const shownFolder = shown(folder);
   const users: string[] = [];
   for (const user of SHOWN_USERS) {

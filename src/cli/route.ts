@@ -4,7 +4,7 @@ import { loadConfig } from "../config/load.ts";
 import { formatEndpoint } from "../core/endpoint.ts";
 import { EXIT } from "../core/exit-codes.ts";
 import { unreachable } from "../core/unreachable.ts";
-import { routerOf } from "../daemon.ts";
+import { openTablesOf, routerOf } from "../daemon.ts";
 import type { TextOutput } from "./check.ts";
 import { readGivenAddress } from "./given-address.ts";
 
@@ -48,7 +48,8 @@ export async function runRoute(
     err.write(loaded.faults.map(formatFault).join("") + countFaults(path, loaded.faults));
     return EXIT.config;
   }
-  const explain = createExplainer(loaded.config);
+  const tables = openTablesOf(loaded.config, (_level, said) => err.write(`${said}\n`));
+  const explain = createExplainer(loaded.config, routerOf(loaded.config, tables));
   let exitCode: number = EXIT.ok;
   for (const address of read) {
     if (address.kind === "bad") continue;
@@ -56,11 +57,11 @@ export async function runRoute(
     out.write(isJson ? `${JSON.stringify(toJson(explained))}\n` : toText(explained));
     exitCode = Math.max(exitCode, exitCodeOf(explained.route));
   }
+  await tables.close();
   return exitCode;
 }
 
-function createExplainer(config: Config): (address: string) => Promise<Explained> {
-  const router = routerOf(config);
+function createExplainer(config: Config, router: Router): (address: string) => Promise<Explained> {
   return async (address) => {
     const questions: RouterQuestion[] = [];
     // The router takes an address as it comes over the wire: one character a byte.

@@ -2,8 +2,8 @@ import { findGroup, findUser } from "../core/accounts.ts";
 import { parseEndpoint } from "../core/endpoint.ts";
 import type { FaultCollector } from "./faults.ts";
 import type { Format } from "./parts.ts";
-import type { YamlNode } from "./yaml/node.ts";
-import { entryOf, isNone, offsetOfValue, textOf, valueOf } from "./yaml/tree.ts";
+import type { YamlNode } from "../yaml/node.ts";
+import { entryOf, isNone, offsetOfValue, textOf, valueOf } from "../yaml/tree.ts";
 
 /** An account's name or number in a file. */
 interface AccountUse {

@@ -2,7 +2,7 @@ import type { BackendOptions } from "../backends/options.ts";
 import type { LmtpOptions } from "../relay/options.ts";
 import type { RoutingOptions } from "../routing/options.ts";
 import type { ListenerOptions } from "../servers/options.ts";
-import type { Table } from "../tables/table.ts";
+import type { TableSettings } from "../tables/open-tables.ts";
 
 export interface ProcessOptions {
   /** Dropped to after binding, when started as root. */
@@ -30,7 +30,7 @@ export interface Config {
   readonly log: LogOptions;
   readonly listeners: readonly ListenerOptions[];
   readonly backends: ReadonlyMap<string, BackendOptions>;
-  readonly tables: ReadonlyMap<string, Table>;
+  readonly tables: ReadonlyMap<string, TableSettings>;
   readonly routing: RoutingOptions;
   readonly lmtp: LmtpOptions;
 }

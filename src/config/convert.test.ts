@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite, test } from "node:test";
 import fc from "fast-check";
-import { openPacked } from "../tables/packed-table.ts";
+import { openPacked } from "../packed/packed-table.ts";
 import { writeOwnFormat } from "./convert.ts";
 import { parseConfig } from "./parse.ts";
 import type { ReadResult } from "./parse.ts";
@@ -19,10 +19,10 @@ function convert(path: string, text: string): string {
 /** The value without its file, tables spelled out. */
 function meaning(result: ReadResult): unknown {
   assert.ok(result.kind === "read", JSON.stringify(result, undefined, 1));
-  const { source: _source, tables, ...rest } = result.parts;
+  const { source: _source, tables, ...rest } = result.config;
   return {
     ...rest,
-    tables: tables.map(({ name, type, options }) => {
+    tables: [...tables].map(([name, { type, options }]) => {
       const { packed } = options as { readonly packed: SharedArrayBuffer };
       return { name, type, entries: [...openPacked(packed).entries()] };
     }),

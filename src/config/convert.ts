@@ -1,6 +1,6 @@
-import { PackedTableBuilder } from "../tables/packed-table-builder.ts";
+import { PackedTableBuilder } from "../packed/packed-table-builder.ts";
 import type { RawConfig } from "./lmtp-proxy-format.ts";
-import { quoteScalar } from "./yaml/quote.ts";
+import { quoteScalar } from "../yaml/quote.ts";
 
 /** What was decided in the translation, by the path of the option; stands above it. */
 const COMMENTS: ReadonlyMap<string, string> = new Map([

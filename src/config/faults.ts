@@ -1,8 +1,8 @@
 import type { ConfigFault } from "./config.ts";
 import { hideSecrets } from "./mask.ts";
 import type { SecretRange } from "./mask.ts";
-import { countCharacters, createLocator } from "./yaml/source-text.ts";
-import type { Position, SourceText } from "./yaml/source-text.ts";
+import { countCharacters, createLocator } from "../yaml/source-text.ts";
+import type { Position, SourceText } from "../yaml/source-text.ts";
 
 /** Faults shown of one file, at most; the rest are counted. */
 export const MAX_FAULTS = 100;

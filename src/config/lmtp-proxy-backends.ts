@@ -4,9 +4,9 @@ import type { FaultCollector } from "./faults.ts";
 import { BACKEND_KEYS } from "./lmtp-proxy-keys.ts";
 import { checkEndpoint, checkHostPort, checkPort, optionOf, readText, warnOfUnknownKeys } from "./lmtp-proxy-values.ts";
 import { checkBackendName } from "./schema.ts";
-import { describeNode } from "./yaml/node.ts";
-import type { MappingEntry, YamlNode } from "./yaml/node.ts";
-import { entriesOf, entryOf, offsetOfValue } from "./yaml/tree.ts";
+import { describeNode } from "../yaml/node.ts";
+import type { MappingEntry, YamlNode } from "../yaml/node.ts";
+import { entriesOf, entryOf, offsetOfValue } from "../yaml/tree.ts";
 
 export function translateBackends(root: YamlNode, faults: FaultCollector): ReadonlyMap<string, unknown> {
   const translated = new Map<string, unknown>();

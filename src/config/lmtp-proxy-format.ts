@@ -1,17 +1,16 @@
 import { closestName, didYouMean } from "../core/closest-name.ts";
 import { formatEndpoint } from "../core/endpoint.ts";
 import type { Endpoint } from "../core/endpoint.ts";
-import { parsePermissions } from "../core/option-values.ts";
-import { parseDelimiter } from "../routing/options.ts";
-import { PackedTableBuilder } from "../tables/packed-table-builder.ts";
+import { parseDelimiter, parsePermissions } from "../core/option-values.ts";
+import { PackedTableBuilder } from "../packed/packed-table-builder.ts";
 import type { FaultCollector } from "./faults.ts";
 import { translateBackends } from "./lmtp-proxy-backends.ts";
 import { CONFIG_KEYS, DEFAULT_PID_FILE, ROOT_KEYS } from "./lmtp-proxy-keys.ts";
 import { checkEndpoint, checkHostPort, checkPort, optionOf, readText, warnOfUnknownKeys } from "./lmtp-proxy-values.ts";
 import { warnOfUnmatchedKeys } from "./unmatched-keys.ts";
-import { describeNode, isEmptyNode } from "./yaml/node.ts";
-import type { YamlNode } from "./yaml/node.ts";
-import { entriesOf, entryOf, judgeValues, offsetOfValue, textOf, valueOf } from "./yaml/tree.ts";
+import { describeNode, isEmptyNode } from "../yaml/node.ts";
+import type { YamlNode } from "../yaml/node.ts";
+import { entriesOf, entryOf, judgeValues, offsetOfValue, textOf, valueOf } from "../yaml/tree.ts";
 
 /** A file in the own format, as its schema takes it. */
 export type RawConfig = ReadonlyMap<string, unknown>;

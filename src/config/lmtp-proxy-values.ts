@@ -4,9 +4,9 @@ import type { Endpoint } from "../core/endpoint.ts";
 import { describeUnknownKey } from "../core/option-schema.ts";
 import type { FaultCollector } from "./faults.ts";
 import type { KeyTexts } from "./lmtp-proxy-keys.ts";
-import { describeNode } from "./yaml/node.ts";
-import type { MappingEntry, YamlNode } from "./yaml/node.ts";
-import { entriesOf, entryOf, isNone } from "./yaml/tree.ts";
+import { describeNode } from "../yaml/node.ts";
+import type { MappingEntry, YamlNode } from "../yaml/node.ts";
+import { entriesOf, entryOf, isNone } from "../yaml/tree.ts";
 
 /** The tool those files were written for ignores keys that it does not know. */
 export function warnOfUnknownKeys(

@@ -1,7 +1,7 @@
 import { parentPort, workerData } from "node:worker_threads";
-import type { ConfigFault } from "./config.ts";
+import type { Config, ConfigFault } from "./config.ts";
 import { checkConfigFile, readConfigFile } from "./parse.ts";
-import type { ConfigParts, Format } from "./parts.ts";
+import type { Format } from "./parts.ts";
 
 /** What `loadConfig` gives the worker in which this file runs. */
 export interface LoadRequest {
@@ -13,11 +13,11 @@ export interface LoadRequest {
 }
 
 export type LoadReply =
-  | { readonly kind: "read"; readonly parts: ConfigParts; readonly warnings: readonly ConfigFault[] }
+  | { readonly kind: "read"; readonly config: Config; readonly warnings: readonly ConfigFault[] }
   | { readonly kind: "faulty"; readonly faults: readonly ConfigFault[] };
 
 const { path, format, takesPipe, checksMachine } = workerData as LoadRequest;
 const result = checksMachine ? await checkConfigFile(path, format) : readConfigFile(path, format, { takesPipe });
 const reply: LoadReply =
-  result.kind === "read" ? { kind: "read", parts: result.parts, warnings: result.warnings } : result;
+  result.kind === "read" ? { kind: "read", config: result.config, warnings: result.warnings } : result;
 parentPort?.postMessage(reply);

@@ -5,6 +5,9 @@ import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, suite, test } from "node:test";
+import { systemClock } from "../core/clock.ts";
+import { openTables } from "../tables/open-tables.ts";
+import type { TableSet } from "../tables/open-tables.ts";
 import { EXIT } from "../core/exit-codes.ts";
 import { runCheck } from "../cli/check.ts";
 import type { TextOutput } from "../cli/check.ts";
@@ -37,9 +40,12 @@ function configOf(result: LoadResult): Config {
   return result.config;
 }
 
+const openAll = (tables: Config["tables"]): TableSet => openTables(tables, { clock: systemClock, say: () => {} });
+
 /** Everything but the tables, of which each user's value is asked. */
 function describe({ tables, ...rest }: Config, users: readonly string[]): unknown {
-  return { ...rest, answers: users.map((user) => [...tables.values()].map((table) => table.lookup(user))) };
+  const { exact } = openAll(tables);
+  return { ...rest, answers: users.map((user) => [...exact.values()].map((table) => table.lookup(user))) };
 }
 
 const DEFAULT_TIMEOUTS = {
@@ -265,7 +271,7 @@ users:
       `config: { socket: /run/lmtp }\nbackends:\n${[0, 1, 2].map((store) => `  store${store}: { socket: /store${store} }\n`).join("")}users:\n${users.join("")}  user7@example.com: reject\n`,
     );
     const result = await loadConfig(path);
-    const table = configOf(result).tables.get("users");
+    const table = openAll(configOf(result).tables).exact.get("users");
     assert.deepEqual(table?.lookup("user49999@example.com"), { kind: "found", value: "store1" });
     assert.deepEqual(table?.lookup("user7@example.com"), { kind: "found", value: "hold" });
     assert.deepEqual(table?.lookup("user50000@example.com"), { kind: "absent" });
@@ -308,7 +314,7 @@ suite("secrets", () => {
     const text = `version: 1\nlisteners: [{ protocol: lmtp, address: "[::1]:24" }]\nbackends: { a: { lmtp: "unix:/a", user: u, password: ${password} } }\nrouting: { fallback: a }\n`;
     const result = parseConfig({ path: "own", text }, undefined);
     assert.ok(result.kind === "read", JSON.stringify(result));
-    return result.parts.backends.get("a")?.credentials?.password;
+    return result.config.backends.get("a")?.credentials?.password;
   };
 
   test("inline text is taken as it stands", () => {

@@ -1,11 +1,9 @@
 import { Worker } from "node:worker_threads";
 import type { Clock } from "../core/clock.ts";
-import { TABLE_TYPES } from "../tables/registry.ts";
-import type { Table } from "../tables/table.ts";
 import type { LoadResult } from "./config.ts";
 import { wholeFileFault } from "./faults.ts";
 import type { LoadRequest, LoadReply } from "./load-worker.ts";
-import type { Format, TableParts } from "./parts.ts";
+import type { Format } from "./parts.ts";
 
 export interface LoadOptions {
   /** Without it, the file's keys tell. */
@@ -37,16 +35,7 @@ const WORKER_FILE = new URL(import.meta.url.replace(/load(\.[a-z]+)$/, "load-wor
 export async function loadConfig(path: string, options: LoadOptions = {}): Promise<LoadResult> {
   const { format, takesPipe = false, checksMachine = false, deadlineClock } = options;
   const result = await readInWorker({ path, format, takesPipe, checksMachine }, deadlineClock);
-  if (result.kind === "faulty") return result;
-  const { tables, ...rest } = result.parts;
-  const opened = new Map(tables.map((table) => [table.name, openTable(table)]));
-  return { kind: "loaded", config: { ...rest, tables: opened }, warnings: result.warnings };
-}
-
-function openTable({ name, type, options }: TableParts): Table {
-  const tableType = TABLE_TYPES.get(type);
-  if (tableType === undefined) throw new Error(`table ${name} is of an unregistered type ${type}`);
-  return tableType.open(name, options);
+  return result.kind === "faulty" ? result : { kind: "loaded", config: result.config, warnings: result.warnings };
 }
 
 function readInWorker(request: LoadRequest, clock: Clock | undefined): Promise<LoadReply> {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { findSecrets, hideSecrets } from "./mask.ts";
-import { composeYaml } from "./yaml/compose.ts";
+import { composeYaml } from "../yaml/compose.ts";
 
 /** The line that holds `at`, as a fault would show it, without and with a tree. */
 function shown(text: string, at: string, withTree: boolean): string {

@@ -1,5 +1,5 @@
 import { countEdits } from "../core/closest-name.ts";
-import type { YamlNode } from "./yaml/node.ts";
+import type { YamlNode } from "../yaml/node.ts";
 
 /** Offsets between which a secret stands in the file. */
 export interface SecretRange {

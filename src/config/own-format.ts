@@ -8,11 +8,11 @@ import type { RawConfig } from "./lmtp-proxy-format.ts";
 import { isSecretKey } from "./mask.ts";
 import { configSchema } from "./schema.ts";
 import type { ConfigSection } from "./schema.ts";
-import { readSecret } from "./secrets.ts";
+import { readSecret } from "../core/read-secret.ts";
 import { warnOfUnmatchedKeys } from "./unmatched-keys.ts";
-import { isEmptyNode } from "./yaml/node.ts";
-import type { YamlNode } from "./yaml/node.ts";
-import { entriesOf, entryOf, judgeValues, locateIssue, offsetOfValue, textOf, toRaw, valueOf } from "./yaml/tree.ts";
+import { isEmptyNode } from "../yaml/node.ts";
+import type { YamlNode } from "../yaml/node.ts";
+import { entriesOf, entryOf, judgeValues, locateIssue, offsetOfValue, textOf, toRaw, valueOf } from "../yaml/tree.ts";
 
 export interface ReadSection {
   readonly section: ConfigSection;

@@ -1,6 +1,6 @@
 import { closeSync, readFileSync } from "node:fs";
 import { warnOfMissingAccounts } from "./accounts.ts";
-import type { ConfigFault } from "./config.ts";
+import type { Config, ConfigFault } from "./config.ts";
 import { hintAtOtherFile } from "./default-files.ts";
 import type { DefaultFiles } from "./default-files.ts";
 import { FaultCollector, wholeFileFault } from "./faults.ts";
@@ -9,22 +9,22 @@ import type { RawConfig } from "./lmtp-proxy-format.ts";
 import { findSecrets } from "./mask.ts";
 import { readOwnFormat, readTranslated } from "./own-format.ts";
 import type { ReadSection } from "./own-format.ts";
-import { openFile } from "./open-file.ts";
+import { openFile } from "../core/open-file.ts";
 import { makeParts } from "./parts.ts";
-import type { ConfigParts, Format } from "./parts.ts";
-import { describeReadError } from "./read-error.ts";
-import { composeYaml } from "./yaml/compose.ts";
-import type { DuplicateKey } from "./yaml/composer.ts";
-import { describeNode } from "./yaml/node.ts";
-import type { MappingNode, YamlNode } from "./yaml/node.ts";
-import { decodeSource } from "./yaml/source-text.ts";
-import type { SourceText } from "./yaml/source-text.ts";
-import { isTablePath, packTables } from "./yaml/tables.ts";
+import type { Format } from "./parts.ts";
+import { describeReadError } from "../core/read-error.ts";
+import { composeYaml } from "../yaml/compose.ts";
+import type { DuplicateKey } from "../yaml/composer.ts";
+import { describeNode } from "../yaml/node.ts";
+import type { MappingNode, YamlNode } from "../yaml/node.ts";
+import { decodeSource } from "../yaml/source-text.ts";
+import type { SourceText } from "../yaml/source-text.ts";
+import { isTablePath, packTables } from "./pack-tables.ts";
 
 export type ReadResult =
   | {
       readonly kind: "read";
-      readonly parts: ConfigParts;
+      readonly config: Config;
       readonly warnings: readonly ConfigFault[];
       /** The same in the own format, for a file that was not. */
       readonly translation: RawConfig | undefined;
@@ -104,8 +104,8 @@ function examine(source: SourceText, format: Format | undefined): Examined {
 function conclude(source: SourceText, { root, faults, read }: Examined): ReadResult {
   const list = faults.list(source, root === undefined ? [] : findSecrets(root));
   if (read === undefined || faults.hasErrors) return { kind: "faulty", faults: list };
-  const parts = makeParts({ path: source.path, format: read.format }, read.result);
-  return { kind: "read", parts, warnings: list, translation: read.translation };
+  const config = makeParts({ path: source.path, format: read.format }, read.result);
+  return { kind: "read", config, warnings: list, translation: read.translation };
 }
 
 const FORMATS_EXPLAINED =

@@ -7,17 +7,7 @@ import type { ReadSection } from "./own-format.ts";
 
 export type Format = Config["source"]["format"];
 
-/** A table before it is opened: this much of it goes from the worker to whoever asks it. */
-export interface TableParts {
-  readonly name: string;
-  readonly type: string;
-  readonly options: unknown;
-}
-
-/** A configuration that survives structured cloning. */
-export type ConfigParts = Omit<Config, "tables"> & { readonly tables: readonly TableParts[] };
-
-export function makeParts(source: Config["source"], { section, passwords }: ReadSection): ConfigParts {
+export function makeParts(source: Config["source"], { section, passwords }: ReadSection): Config {
   const { process, log } = section;
   return {
     source,
@@ -32,7 +22,7 @@ export function makeParts(source: Config["source"], { section, passwords }: Read
     backends: new Map(
       [...section.backends].map(([name, backend]) => [name, toBackendOptions(name, backend, passwords.get(name))]),
     ),
-    tables: [...section.tables].map(([name, { type, options }]) => ({ name, type, options })),
+    tables: section.tables,
     routing: toRoutingOptions(section.routing),
     lmtp: toLmtpOptions(section.lmtp),
   };

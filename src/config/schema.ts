@@ -18,6 +18,7 @@ import { bad, ok } from "../core/units.ts";
 import { lmtpSchema } from "../relay/options.ts";
 import { routingSchema } from "../routing/options.ts";
 import { listenerSchema } from "../servers/options.ts";
+import type { TableSettings } from "../tables/open-tables.ts";
 import { TABLE_TYPES } from "../tables/registry.ts";
 import type { LogOptions } from "./config.ts";
 
@@ -70,16 +71,11 @@ const logSchema = section({
   }),
 });
 
-export interface TableSection {
-  readonly type: string;
-  readonly options: unknown;
-}
-
 /** `type:` says which keys the rest may have. */
-const tableSchema: OptionSchema<TableSection> = v.pipe(
+const tableSchema: OptionSchema<TableSettings> = v.pipe(
   v.unknown(),
   variantShape("type", TABLE_TYPES),
-  v.rawTransform(({ dataset, addIssue, NEVER }): TableSection => {
+  v.rawTransform(({ dataset, addIssue, NEVER }): TableSettings => {
     const raw: unknown = dataset.value;
     if (!(raw instanceof Map)) {
       addIssue({ message: `expected a mapping that begins with type, got ${describeRaw(raw)}` });
@@ -100,7 +96,7 @@ const tableSchema: OptionSchema<TableSection> = v.pipe(
     const rest = new Map<unknown, unknown>(raw);
     rest.delete("type");
     const result = v.safeParse(type.schema, rest);
-    if (result.success) return { type: word, options: type.toOptions(result.output) };
+    if (result.success) return { type: word, ...type.toSettings(result.output) };
     for (const issue of result.issues)
       addIssue({ message: issue.message, ...(issue.path === undefined ? {} : { path: issue.path }) });
     return NEVER;

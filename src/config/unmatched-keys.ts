@@ -1,6 +1,6 @@
 import type { RoutingOptions } from "../routing/options.ts";
 import type { FaultCollector } from "./faults.ts";
-import type { BulkNode } from "./yaml/node.ts";
+import type { BulkNode } from "../yaml/node.ts";
 
 export interface AskedTable {
   readonly bulk: BulkNode;

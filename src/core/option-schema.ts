@@ -82,7 +82,7 @@ export function optional<Value>(schema: OptionSchema<Value>, notes: OptionNotes)
   return v.optional(required(schema, notes));
 }
 
-type SectionOutput<Entries extends SectionEntries> = {
+export type SectionOutput<Entries extends SectionEntries> = {
   readonly [Key in keyof Entries]: v.InferOutput<Entries[Key]>;
 };
 

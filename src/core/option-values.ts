@@ -126,3 +126,13 @@ export const network = (): OptionSchema<string> =>
       return bad(`expected a network such as 10.0.0.0/8 or fd00::/8, got "${given}"`);
     return ok(prefix === undefined ? `${host}/${longest}` : given);
   });
+
+/** Characters of which each begins an extension, or none. */
+export const recipientDelimiter = (): OptionSchema<string> => scalar("text", parseDelimiter);
+
+export function parseDelimiter(given: string): Parsed<string> {
+  if (!/[\p{L}\p{N}\p{Cc}\s@".]/u.test(given)) return ok(given);
+  return bad(
+    'a recipient delimiter is one or more characters such as "+", but no letter, digit, blank, "@", "." or quote',
+  );
+}

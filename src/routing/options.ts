@@ -1,8 +1,6 @@
 import type { InferOutput } from "valibot";
 import { list, optional, section, withDefault } from "../core/option-schema.ts";
-import { choice, scalar, text } from "../core/option-values.ts";
-import { bad, ok } from "../core/units.ts";
-import type { Parsed } from "../core/units.ts";
+import { choice, recipientDelimiter, text } from "../core/option-values.ts";
 
 export interface RoutingOptions {
   /** Which part of an address is the user key. */
@@ -17,19 +15,12 @@ export interface RoutingOptions {
   readonly unknown: "defer" | "reject";
 }
 
-export function parseDelimiter(given: string): Parsed<string> {
-  if (!/[\p{L}\p{N}\p{Cc}\s@".]/u.test(given)) return ok(given);
-  return bad(
-    'a recipient delimiter is one or more characters such as "+", but no letter, digit, blank, "@", "." or quote',
-  );
-}
-
 export const routingSchema = section({
   key: withDefault(choice(["localpart", "address"]), "localpart", {
     description:
       "What a user is called in the tables: `localpart` (`user1`) or the whole `address` (`user1@example.com`).",
   }),
-  recipient_delimiter: withDefault(scalar("text", parseDelimiter), "+", {
+  recipient_delimiter: withDefault(recipientDelimiter(), "+", {
     description:
       'Characters that begin an extension (`user1+lists`), which the tables do not know; `""` for none. ' +
       "The address itself goes on unchanged.",

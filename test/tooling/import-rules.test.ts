@@ -14,7 +14,9 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   net: ["core"],
   process: ["core"],
   protocols: ["core", "wire"],
-  tables: ["core"],
+  packed: ["core"],
+  yaml: ["core", "packed"],
+  tables: ["core", "packed"],
   directory: ["core"],
   routing: ["core"],
   views: ["core"],
@@ -23,7 +25,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   store: ["core", "protocols"],
   servers: ["core", "net", "protocols", "relay", "store", "tables", "views"],
   observe: ["core"],
-  config: ["core", "tables"],
+  config: ["core", "packed", "yaml", "tables"],
   moves: ["core", "directory", "routing", "backends"],
   cli: ["core", "config", "admin"],
 };
@@ -73,16 +75,17 @@ function plantAll(): Planted[] {
   plant("protocols/lmtp/wire.ts", `import { x } from "../../wire/x.ts"; x();`, false);
   plant("protocols/lmtp/up.ts", `import { x } from "../dict/x.ts"; x();`, false);
   plant("protocols/lmtp/net.ts", `import { x } from "../../net/x.ts"; x();`, true);
-  plant("config/yaml/up.ts", `import { x } from "../load.ts"; x();`, false);
-  plant("config/yaml/servers.ts", `import { x } from "../../servers/x.ts"; x();`, true);
+  plant("tables/types/up.ts", `import { x } from "../table.ts"; x();`, false);
+  plant("tables/types/yaml.ts", `import { x } from "../../yaml/x.ts"; x();`, false);
+  plant("tables/types/servers.ts", `import { x } from "../../servers/x.ts"; x();`, true);
   plant("config/schemas.ts", `import { x } from "../servers/options.ts"; x();`, false);
   plant(
-    "tables/socketmap.ts",
-    `import { x } from "../net/x.ts"; import { y } from "../protocols/socketmap/y.ts"; x(y);`,
+    "tables/types/socketmap-table.ts",
+    `import { x } from "../../net/x.ts"; import { y } from "../../protocols/socketmap/y.ts"; x(y);`,
     false,
   );
   plant("cli/demo.ts", `import { x } from "../relay/x.ts"; x();`, true);
-  plant("tables/socketmap-x.ts", `import { x } from "../relay/x.ts"; x();`, true);
+  plant("tables/types/socketmap-x.ts", `import { x } from "../../relay/x.ts"; x();`, true);
 
   for (const from of folders.filter((folder) => !["net", "workers", "admin"].includes(folder)))
     for (const module of ["net", "tls", "dgram", "http", "https", "http2"])

@@ -1,6 +1,6 @@
-import type { FaultCollector } from "../faults.ts";
-import { toBulk } from "./bulk.ts";
-import type { MappingEntry, MappingNode, YamlNode } from "./node.ts";
+import type { FaultCollector } from "./faults.ts";
+import { toBulk } from "../yaml/bulk.ts";
+import type { MappingEntry, MappingNode, YamlNode } from "../yaml/node.ts";
 
 /** Where either format has a mapping of users, which may have millions: `users`, and `tables: NAME: entries`. */
 export const isTablePath = (path: readonly string[]): boolean =>

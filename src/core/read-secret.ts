@@ -1,7 +1,10 @@
 import { closeSync, readSync } from "node:fs";
-import type { SecretSource } from "../core/secret.ts";
-import { bad, ok } from "../core/units.ts";
-import type { Parsed } from "../core/units.ts";
+import * as v from "valibot";
+import type { OptionSchema } from "./option-schema.ts";
+import { secret } from "./secret.ts";
+import type { SecretSource } from "./secret.ts";
+import { bad, ok } from "./units.ts";
+import type { Parsed } from "./units.ts";
 import { openFile } from "./open-file.ts";
 import { describeReadError } from "./read-error.ts";
 
@@ -40,3 +43,15 @@ function readSecretFile(path: string): Parsed<string> {
   if (password === "") return bad(`${path} is empty`);
   return /[\0\r\n]/.test(password) ? bad(`${path} is no password: it has several lines`) : ok(password);
 }
+
+/** A secret that is read when the file is checked, so that its faults stand where it is named. */
+export const secretText = (): OptionSchema<string> =>
+  v.pipe(
+    secret(),
+    v.rawTransform(({ dataset, addIssue, NEVER }): string => {
+      const read = readSecret(dataset.value);
+      if (read.kind === "ok") return read.value;
+      addIssue({ message: read.reason });
+      return NEVER;
+    }),
+  );

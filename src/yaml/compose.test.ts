@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { composeYaml } from "./compose.ts";
 import type { YamlNode } from "./node.ts";
 import { createLocator, decodeSource } from "./source-text.ts";
-import { isTablePath } from "./tables.ts";
+import { isTablePath } from "../config/pack-tables.ts";
 import { toRaw } from "./tree.ts";
 
 const NEVER_BULK = (): boolean => false;

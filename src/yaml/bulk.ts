@@ -1,4 +1,4 @@
-import { PackedTableBuilder } from "../../tables/packed-table-builder.ts";
+import { PackedTableBuilder } from "../packed/packed-table-builder.ts";
 import type { BulkNode, MappingNode } from "./node.ts";
 
 /** Collects a mapping of names straight into a packed table. */

@@ -1,4 +1,4 @@
-import type { PackedTableBuilder } from "../../tables/packed-table-builder.ts";
+import type { PackedTableBuilder } from "../packed/packed-table-builder.ts";
 
 /** Offsets count UTF-16 units of the decoded file, from 0. */
 interface NodeBase {

@@ -5,7 +5,7 @@ import { composeYaml } from "./compose.ts";
 import type { Composed } from "./composer.ts";
 import { liftTables } from "./lift.ts";
 import type { YamlNode } from "./node.ts";
-import { isTablePath } from "./tables.ts";
+import { isTablePath } from "../config/pack-tables.ts";
 
 /** Everything about the result that anyone can see. */
 function describe({ root, faults, duplicates }: Composed): unknown {

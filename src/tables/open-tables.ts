@@ -1,0 +1,158 @@
+import { isDeepStrictEqual } from "node:util";
+import type { Clock } from "../core/clock.ts";
+import type { LogLevel } from "../core/log.ts";
+import type { CommonOptions } from "./options.ts";
+import { TABLE_TYPES } from "./registry.ts";
+import type { Change, Table, WriteOutcome } from "./table.ts";
+import { Cache } from "./wrappers/cache.ts";
+import { guardSource } from "./wrappers/guard.ts";
+import type { GuardedSource } from "./wrappers/guard.ts";
+import { withKeyRules } from "./wrappers/key-rules.ts";
+import { applyValueRules } from "./wrappers/value-rules.ts";
+
+/** A table as configured, before it is opened. */
+export interface TableSettings {
+  readonly type: string;
+  readonly options: unknown;
+  readonly common: CommonOptions;
+}
+
+export interface TablesContext {
+  readonly clock: Clock;
+  readonly say: (level: LogLevel, text: string) => void;
+}
+
+/** All tables of a configuration, by name. */
+export interface TableSet {
+  /** As the router asks: for exactly the key it gives. */
+  readonly exact: ReadonlyMap<string, Table>;
+  /** As listeners and commands ask: by the table's own `key:` rules. */
+  readonly ruled: ReadonlyMap<string, Table>;
+  /** Ends those sources that `next` does not go on with, when nothing asks them any more. */
+  close(next?: TableSet): Promise<void>;
+  /** For `next.close`: the sources by the name of their table. */
+  readonly sources: ReadonlyMap<string, OpenSource>;
+}
+
+interface OpenSource {
+  readonly settings: TableSettings;
+  readonly guarded: GuardedSource;
+}
+
+/**
+ * Opens tables. A remote source whose settings did not change goes on with its connections, its breaker and whatever
+ * it has read from files; caches begin empty.
+ * @throws only where we are at fault: what is wrong with a source shows when it is asked
+ */
+export function openTables(
+  configured: ReadonlyMap<string, TableSettings>,
+  context: TablesContext,
+  previous?: TableSet,
+): TableSet {
+  const exact = new Map<string, Table>();
+  const ruled = new Map<string, Table>();
+  const sources = new Map<string, OpenSource>();
+  /** What must forget when a table is written. */
+  const dependents = new Map<string, (() => void)[]>();
+
+  function openNamed(name: string, faces: "exact" | "ruled"): Table {
+    const opened = (faces === "exact" ? exact : ruled).get(name);
+    if (opened !== undefined) return opened;
+    const settings = configured.get(name);
+    if (settings === undefined) throw new Error(`table ${name} does not exist`);
+    const type = TABLE_TYPES.get(settings.type);
+    if (type === undefined) throw new Error(`table ${name} is of an unregistered type ${settings.type}`);
+    const say = (level: LogLevel, text: string): void => context.say(level, `table ${name}: ${text}`);
+    const members: string[] = [];
+    const openSource = (face: "exact" | "ruled"): GuardedSource => {
+      const tableNamed = (member: string): Table => {
+        members.push(member);
+        return openNamed(member, face);
+      };
+      const sourceContext = { name, clock: context.clock, say, tableNamed };
+      return guardSource(type.open(settings.options, sourceContext), settings.common.guard, sourceContext);
+    };
+    const make = (guarded: GuardedSource): Table =>
+      makeTable(name, settings.common, guarded, context.clock, dependents);
+    if (type.kind === "composite") {
+      exact.set(name, make(openSource("exact")));
+      ruled.set(name, withKeyRules(make(openSource("ruled")), settings.common.key));
+    } else {
+      const old = previous?.sources.get(name);
+      const isSame = type.kind === "remote" && old !== undefined && isSameSource(old.settings, settings);
+      const guarded = isSame ? old.guarded : openSource("exact");
+      sources.set(name, { settings, guarded });
+      const table = make(guarded);
+      exact.set(name, table);
+      ruled.set(name, withKeyRules(table, settings.common.key));
+    }
+    for (const member of members) dependents.set(member, [...(dependents.get(member) ?? []), () => flush(name)]);
+    return openNamed(name, faces);
+  }
+
+  function flush(name: string): void {
+    exact.get(name)?.flush?.();
+    ruled.get(name)?.flush?.();
+    for (const forget of dependents.get(name) ?? []) forget();
+  }
+
+  for (const name of configured.keys()) openNamed(name, "exact");
+  return {
+    exact,
+    ruled,
+    sources,
+    async close(next) {
+      const kept = new Set([...(next?.sources.values() ?? [])].map(({ guarded }) => guarded));
+      const ended = [...sources.values()].filter(({ guarded }) => !kept.has(guarded));
+      await Promise.allSettled(ended.map(({ guarded }) => guarded.close()));
+    },
+  };
+}
+
+/** What stands around a source may change without it. */
+const isSameSource = (old: TableSettings, next: TableSettings): boolean =>
+  old.type === next.type &&
+  isDeepStrictEqual(old.options, next.options) &&
+  isDeepStrictEqual(old.common.guard, next.common.guard);
+
+function makeTable(
+  name: string,
+  { value, cache: cacheOptions }: CommonOptions,
+  guarded: GuardedSource,
+  clock: Clock,
+  dependents: ReadonlyMap<string, readonly (() => void)[]>,
+): Table {
+  const cache = cacheOptions && new Cache(cacheOptions, clock, guarded.lookup);
+  const ask: Table["lookup"] = cache === undefined ? guarded.lookup : (key) => cache.lookup(key);
+  const lookup: Table["lookup"] =
+    value === undefined
+      ? ask
+      : (key) => {
+          const answer = ask(key);
+          return answer instanceof Promise
+            ? answer.then((late) => applyValueRules(key, late, value))
+            : applyValueRules(key, answer, value);
+        };
+  const { write, list } = guarded;
+
+  async function writeAndForget(changes: readonly Change[]): Promise<WriteOutcome> {
+    const forget = (): void => {
+      for (const { key } of changes) cache?.forget(key);
+      for (const flushDependent of dependents.get(name) ?? []) flushDependent();
+    };
+    // Before as well, so that nobody waits for an answer that will be old when it comes.
+    forget();
+    const outcome = (await write?.(changes)) ?? { kind: "failed", reason: "it cannot be written" };
+    forget();
+    return outcome;
+  }
+
+  return {
+    name,
+    ...(guarded.entryCount === undefined ? {} : { entryCount: guarded.entryCount }),
+    lookup,
+    write: write && writeAndForget,
+    list,
+    flush: () => cache?.flush(),
+  };
+}

@@ -1,0 +1,31 @@
+import { openPacked } from "../packed/packed-table.ts";
+import type { Source } from "./source.ts";
+import { ABSENT } from "./table.ts";
+import type { Answer, TableEntry } from "./table.ts";
+
+/** Entries in a page of a list: little enough that nobody else waits for it. */
+const PAGE_ENTRIES = 1000;
+
+/** A packed table as a source. */
+export function openPackedSource(packed: SharedArrayBuffer): Source {
+  const table = openPacked(packed);
+
+  function lookup(key: string): Answer {
+    const value = table.find(key);
+    return value === undefined ? ABSENT : { kind: "found", value };
+  }
+
+  async function* list(prefix: string): AsyncGenerator<readonly TableEntry[]> {
+    let page: TableEntry[] = [];
+    for (const [key, value] of table.entries()) {
+      if (!key.startsWith(prefix)) continue;
+      page.push({ key, value });
+      if (page.length < PAGE_ENTRIES) continue;
+      yield page;
+      page = [];
+    }
+    if (page.length > 0) yield page;
+  }
+
+  return { entryCount: table.keyCount, lookup, list };
+}

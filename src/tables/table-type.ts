@@ -1,0 +1,43 @@
+import { section } from "../core/option-schema.ts";
+import type { OptionSchema, SectionEntries, SectionOutput } from "../core/option-schema.ts";
+import { entriesForKind } from "./options.ts";
+import type { CommonOptions, TableKind } from "./options.ts";
+import type { Source, SourceContext } from "./source.ts";
+
+/**
+ * One kind of table. Options are checked in the loader's worker and opened in the thread that asks the table,
+ * so what lies between must survive structured cloning.
+ */
+export interface TableTypeParts<Entries extends SectionEntries, Options> {
+  readonly description: string;
+  readonly kind: TableKind;
+  /** The keys of its own, beside `type` and those that its kind has. */
+  readonly entries: Entries;
+  readonly toOptions: (section: SectionOutput<Entries>) => Options;
+  readonly open: (options: Options, context: SourceContext) => Source;
+}
+
+/** A type with its section and options hidden: both go only from its own functions into its own functions. */
+export interface TableType {
+  readonly description: string;
+  readonly kind: TableKind;
+  readonly schema: OptionSchema<unknown>;
+  readonly toSettings: (section: unknown) => { readonly options: unknown; readonly common: CommonOptions };
+  readonly open: (options: unknown, context: SourceContext) => Source;
+}
+
+export function defineType<const Entries extends SectionEntries, Options>(
+  parts: TableTypeParts<Entries, Options>,
+): TableType {
+  const common = entriesForKind(parts.kind);
+  return {
+    description: parts.description,
+    kind: parts.kind,
+    schema: section<SectionEntries>({ ...parts.entries, ...common.entries }),
+    toSettings: (given) => ({
+      options: parts.toOptions(given as SectionOutput<Entries>),
+      common: common.toOptions(given as Readonly<Record<string, unknown>>),
+    }),
+    open: (options, context) => parts.open(options as Options, context),
+  };
+}
