@@ -21,23 +21,8 @@ export function endRunningFiles(): void {
   for (const [group, mark] of running) endStrays(group, mark);
 }
 
-/**
- * Runs one test file in a process, and process group, of its own. Nothing that it does can fail to be seen.
- * A file whose tests have all passed and whose process did not end after them gets a second chance, and a note. That was
- * seen in three of some hundred runs of test/fuzz/relay.test.ts: its event loop no longer turned, not even for a timer.
- * A file that does leave something open does so twice.
- */
+/** Runs one test file in a process, and process group, of its own. Nothing that it does can fail to be seen. */
 export async function runFile(file: string, timeoutMs: number): Promise<Result> {
-  const first = await runOnce(file, timeoutMs);
-  if (!first.isStuckAtEnd) return first.result;
-  const { result } = await runOnce(file, timeoutMs);
-  return {
-    ...result,
-    notes: [...result.notes, `the first run did not end within ${timeoutMs / 1000} s after its last test`],
-  };
-}
-
-async function runOnce(file: string, timeoutMs: number): Promise<{ result: Result; isStuckAtEnd: boolean }> {
   const startedMs = performance.now();
   const mark = `${process.pid}:${file}`;
   const child = spawn(process.execPath, [`--test-reporter=${reporter}`, "--test-reporter-destination=stdout", file], {
@@ -46,7 +31,7 @@ async function runOnce(file: string, timeoutMs: number): Promise<{ result: Resul
     stdio: ["ignore", "pipe", "pipe", "pipe"],
   });
   const group = child.pid;
-  if (group === undefined) return { result: await failedToStart(file, child), isStuckAtEnd: false };
+  if (group === undefined) return failedToStart(file, child);
   running.set(group, mark);
 
   let output = "";
@@ -70,7 +55,6 @@ async function runOnce(file: string, timeoutMs: number): Promise<{ result: Resul
   running.delete(group);
 
   const result = summarize(file, events);
-  const isStuckAtEnd = hasTimedOut && result.failures.length === 0 && stillRunning(events).length === 0;
   const complain = (error: string) => result.failures.push({ test: file, error });
   const broke = signal === null ? `exit code ${code}` : `signal ${signal}`;
   const open = stillRunning(events);
@@ -82,8 +66,7 @@ async function runOnce(file: string, timeoutMs: number): Promise<{ result: Resul
   else if (!events.some(({ kind }) => kind === "end")) complain(`broke off with ${broke}${where}`);
   else if (code !== 0 && result.failures.length === 0) complain(`ended with ${broke}`);
   if (strays.length > 0) complain(`left running:\n${strays.map(({ pid, command }) => `${pid} ${command}`).join("\n")}`);
-  const seconds = (performance.now() - startedMs) / 1000;
-  return { result: { ...result, output, seconds }, isStuckAtEnd };
+  return { ...result, output, seconds: (performance.now() - startedMs) / 1000 };
 }
 
 function failedToStart(file: string, child: ChildProcess): Promise<Result> {
