@@ -11,7 +11,8 @@ export function openPackedSource(packed: SharedArrayBuffer): Source {
   const table = openPacked(packed);
 
   function lookup(key: string): Answer {
-    const value = table.find(key);
+    // Lone surrogates are bytes that are no UTF-8, which no key here has; encoded, they would all be one character.
+    const value = key.isWellFormed() ? table.find(key) : undefined;
     return value === undefined ? ABSENT : { kind: "found", value };
   }
 

@@ -3,9 +3,26 @@ import { test } from "node:test";
 import * as v from "valibot";
 import { PackedTableBuilder } from "../../packed/packed-table-builder.ts";
 import { createFakeClock } from "../../../test/support/fake-clock.ts";
+import { testTableContract } from "../../../test/support/table-contract.ts";
 import { TABLE_TYPES } from "../registry.ts";
 import type { Table } from "../table.ts";
 import { openTables } from "../open-tables.ts";
+import { STATIC } from "./static-table.ts";
+
+testTableContract({
+  name: "static",
+  type: STATIC,
+  start(_t, entries) {
+    const builder = new PackedTableBuilder();
+    for (const [key, value] of entries) builder.add(key, value);
+    return { options: { entries: builder } };
+  },
+  holdsKeys: (key) => key.isWellFormed(),
+  holdsValues: (value) => value.isWellFormed(),
+  neverBreaks: true,
+  answersAtOnce: true,
+  lists: true,
+});
 
 function open(entries: Readonly<Record<string, string>>): Table {
   const builder = new PackedTableBuilder();
