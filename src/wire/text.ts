@@ -22,20 +22,31 @@ export function encodeText(text: string): Buffer {
   return text.isWellFormed() ? Buffer.from(text) : encodeSurrogates(text);
 }
 
+/** In one pass over UTF-16 units: to join a million pieces of text would hold everyone up for a quarter of a second. */
 function decodeWithSurrogates(bytes: Buffer, start: number, end: number): string {
-  let text = "";
-  let from = start;
+  const units = Buffer.allocUnsafe(2 * (end - start));
+  let length = 0;
   let at = start;
   while (at < end) {
-    const length = sequenceLength(bytes, at, end);
-    if (length === 0) {
-      if (from < at) text += bytes.toString("utf8", from, at);
-      text += String.fromCharCode(BYTE_SURROGATES + (bytes[at] ?? 0));
-      from = at + 1;
+    const sequence = sequenceLength(bytes, at, end);
+    if (sequence === 0) {
+      length = units.writeUInt16LE(BYTE_SURROGATES + (bytes[at] ?? 0), length);
+      at += 1;
+      continue;
     }
-    at += length || 1;
+    const point = codePoint(bytes, at, sequence);
+    if (point > 0xffff) length = units.writeUInt16LE(0xd7c0 + (point >> 10), length);
+    length = units.writeUInt16LE(point > 0xffff ? 0xdc00 + (point & 0x3ff) : point, length);
+    at += sequence;
   }
-  return from < end ? text + bytes.toString("utf8", from, end) : text;
+  return units.toString("utf16le", 0, length);
+}
+
+function codePoint(bytes: Buffer, at: number, length: 1 | 2 | 3 | 4): number {
+  const lead = bytes[at] ?? 0;
+  let point = length === 1 ? lead : lead & (0x7f >> length);
+  for (let next = at + 1; next < at + length; next += 1) point = (point << 6) | ((bytes[next] ?? 0) & 0x3f);
+  return point;
 }
 
 /** Length of the UTF-8 sequence at `at`, 0 where there is none. Unicode 16, table 3-7: no overlong form, no surrogate. */
