@@ -17,7 +17,8 @@ import type { World } from "./relay/world.ts";
 import { openTables } from "./tables/open-tables.ts";
 import type { TableSet } from "./tables/open-tables.ts";
 import { ListenerSet } from "./servers/listener-set.ts";
-import { LmtpServer } from "./servers/lmtp-server.ts";
+import { createLmtpServer } from "./servers/lmtp-server.ts";
+import { createTableServer } from "./servers/tables/table-server.ts";
 import { createProxyService } from "./servers/proxy-service.ts";
 import { rotationWarnings, unreadable } from "./start-warnings.ts";
 
@@ -72,15 +73,22 @@ export function createServing(parts: ServingParts): Serving {
   let drained = Promise.resolve();
 
   const listeners = new ListenerSet({
-    makeServer: (listener) => new LmtpServer({ listener, service, clock, log }),
+    makeServer: (listener) =>
+      listener.protocol === "lmtp"
+        ? createLmtpServer({ listener, service, clock, log })
+        : createTableServer({ listener, tables: () => inEffect().tables.ruled, isDebugging, clock, log }),
     onAcceptFailed: (address, error) =>
       say("warning", `a connection to ${formatEndpoint(address)} was not accepted: ${error.message}`),
   });
-  const service = createProxyService({ world, clock, log });
+  const service = createProxyService({ world: () => inEffect().world, clock, log });
 
-  function world(): World {
+  function inEffect(): Running {
     if (running === undefined) throw new Error("served before the start");
-    return running.world;
+    return running;
+  }
+
+  function isDebugging(): boolean {
+    return running?.config.log.level === "debug";
   }
 
   function say(level: LogLevel, text: string, part: LogMessage["part"] = "daemon"): void {

@@ -3,16 +3,16 @@ import { didYouMean } from "../core/closest-name.ts";
 import { formatEndpoint, parseEndpoint } from "../core/endpoint.ts";
 import { secret } from "../core/secret.ts";
 import { parseDuration } from "../core/units.ts";
+import { checkTables, TABLE_PROTOCOLS } from "./check-tables.ts";
 import type { FaultCollector } from "./faults.ts";
 import type { RawConfig } from "./lmtp-proxy-format.ts";
 import { isSecretKey } from "./mask.ts";
 import { configSchema } from "./schema.ts";
 import type { ConfigSection } from "./schema.ts";
 import { readSecret } from "../core/read-secret.ts";
-import { warnOfUnmatchedKeys } from "./unmatched-keys.ts";
 import { isEmptyNode } from "../yaml/node.ts";
 import type { YamlNode } from "../yaml/node.ts";
-import { entriesOf, entryOf, judgeValues, locateIssue, offsetOfValue, textOf, toRaw, valueOf } from "../yaml/tree.ts";
+import { entriesOf, entryOf, locateIssue, offsetOfValue, textOf, toRaw, valueOf } from "../yaml/tree.ts";
 
 export interface ReadSection {
   readonly section: ConfigSection;
@@ -25,9 +25,10 @@ export function readOwnFormat(root: YamlNode, faults: FaultCollector): ReadSecti
   const result = v.safeParse(configSchema, toRaw(root));
   for (const issue of result.issues ?? []) faults.error(locateIssue(root, issue.path), issue.message);
   checkListeners(root, faults);
-  const passwords = checkBackends(root, faults);
-  checkTables(root, faults);
-  checkRouting(root, faults);
+  const hasLmtp = servesLmtp(root);
+  const passwords = checkBackends(root, hasLmtp, faults);
+  checkTables(root, (value) => judgeTarget(root, value), faults);
+  checkRouting(root, hasLmtp, faults);
   checkClientTimeout(entryOf(valueOf(root, "lmtp"), "data_timeout"), CLIENT_DATA_TIMEOUT, faults);
   return result.success ? { section: result.output, passwords } : undefined;
 }
@@ -76,10 +77,16 @@ const CLIENT_FINAL_TIMEOUT = {
 };
 const CLIENT_DATA_TIMEOUT = { ms: 120_000, text: "120s (lmtp_data_init_timeout)", harm: "and defer the message" };
 
-function checkBackends(root: YamlNode, faults: FaultCollector): Map<string, string> {
+function checkBackends(root: YamlNode, hasLmtp: boolean, faults: FaultCollector): Map<string, string> {
   const passwords = new Map<string, string>();
   const entry = entryOf(root, "backends");
-  if (entry !== undefined && isNothing(entry.value)) faults.error(entry.keyOffset, "there must be a backend at least");
+  if (hasLmtp && (entry === undefined || isNothing(entry.value)))
+    faults.error(
+      entry?.keyOffset ?? root.offset,
+      entry === undefined
+        ? '"backends" is missing: an LMTP listener needs one at least'
+        : "there must be a backend at least",
+    );
   for (const [name, { value: backend }] of entriesOf(entry?.value)) {
     checkClientTimeout(entryOf(backend, "final_timeout"), CLIENT_FINAL_TIMEOUT, faults);
     const user = entryOf(backend, "user");
@@ -123,25 +130,7 @@ function judgeTarget(root: YamlNode, value: string): string | undefined {
   return `there is no backend "${value}"${didYouMean(value, [...entriesOf(backends).keys(), "hold", "refuse"])}`;
 }
 
-function checkTables(root: YamlNode, faults: FaultCollector): void {
-  const routing = valueOf(root, "routing");
-  const key = textOf(valueOf(routing, "key")) ?? "localpart";
-  const list = valueOf(routing, "tables");
-  const asked = list?.kind === "sequence" ? list.items.map(textOf) : [];
-  for (const [name, { value: table }] of entriesOf(valueOf(root, "tables"))) {
-    const entries = valueOf(table, "entries");
-    if (textOf(valueOf(table, "type")) !== "static" || entries?.kind !== "bulk") continue;
-    judgeValues(
-      entries,
-      (value) => judgeTarget(root, value),
-      (offset, user, reason) => faults.error(offset, `"${user}": ${reason}`),
-    );
-    if (asked.includes(name) && (key === "localpart" || key === "address"))
-      warnOfUnmatchedKeys({ bulk: entries, key, because: `routing.key is ${key}` }, faults);
-  }
-}
-
-function checkRouting(root: YamlNode, faults: FaultCollector): void {
+function checkRouting(root: YamlNode, hasLmtp: boolean, faults: FaultCollector): void {
   const routing = valueOf(root, "routing");
   const fallback = entryOf(routing, "fallback");
   const target = textOf(fallback?.value);
@@ -149,22 +138,18 @@ function checkRouting(root: YamlNode, faults: FaultCollector): void {
     const reason = judgeTarget(root, target);
     if (reason !== undefined) faults.error(offsetOfValue(fallback), reason);
   }
-  const tables = entriesOf(valueOf(root, "tables"));
   const list = valueOf(routing, "tables");
-  const asked = new Set<string>();
-  for (const item of list?.kind === "sequence" ? list.items : []) {
-    const name = textOf(item);
-    if (name === undefined) continue;
-    if (!tables.has(name)) faults.error(item.offset, `there is no table "${name}"${didYouMean(name, tables.keys())}`);
-    if (asked.has(name)) faults.warn(item.offset, `table "${name}" is asked a second time`);
-    asked.add(name);
-  }
   if (list !== undefined && list.kind !== "sequence") return;
-  for (const [name, { keyOffset }] of tables)
-    if (!asked.has(name)) faults.warn(keyOffset, `table "${name}" is never asked: routing.tables does not name it`);
-  if (asked.size === 0 && fallback === undefined)
+  if (hasLmtp && (list === undefined || list.items.length === 0) && fallback === undefined)
     faults.warn(
       entryOf(root, "routing")?.keyOffset ?? root.offset,
       "no table is asked and there is no fallback: every recipient is unknown",
     );
+}
+
+/** A server of tables alone needs no backends. */
+function servesLmtp(root: YamlNode): boolean {
+  const listeners = valueOf(root, "listeners");
+  if (listeners?.kind !== "sequence" || listeners.items.length === 0) return true;
+  return listeners.items.some((item) => !TABLE_PROTOCOLS.has(textOf(valueOf(item, "protocol")) ?? ""));
 }

@@ -1,7 +1,6 @@
 import { toBackendOptions } from "../backends/options.ts";
 import { toLmtpOptions } from "../relay/options.ts";
 import { toRoutingOptions } from "../routing/options.ts";
-import { toListenerOptions } from "../servers/options.ts";
 import type { Config } from "./config.ts";
 import type { ReadSection } from "./own-format.ts";
 
@@ -18,7 +17,7 @@ export function makeParts(source: Config["source"], { section, passwords }: Read
       shutdownTimeoutMs: process.shutdown_timeout,
     },
     log,
-    listeners: section.listeners.map(toListenerOptions),
+    listeners: section.listeners,
     backends: new Map(
       [...section.backends].map(([name, backend]) => [name, toBackendOptions(name, backend, passwords.get(name))]),
     ),

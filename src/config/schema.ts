@@ -1,18 +1,7 @@
 import type { InferOutput } from "valibot";
-import * as v from "valibot";
 import { backendSchema } from "../backends/options.ts";
 import { didYouMean } from "../core/closest-name.ts";
-import {
-  describeRaw,
-  list,
-  named,
-  optional,
-  required,
-  section,
-  variantShape,
-  withDefault,
-} from "../core/option-schema.ts";
-import type { OptionSchema } from "../core/option-schema.ts";
+import { list, named, optional, required, section, variant, withDefault } from "../core/option-schema.ts";
 import { absolutePath, choice, duration, scalar, text } from "../core/option-values.ts";
 import { bad, ok } from "../core/units.ts";
 import { lmtpSchema } from "../relay/options.ts";
@@ -71,37 +60,11 @@ const logSchema = section({
   }),
 });
 
-/** `type:` says which keys the rest may have. */
-const tableSchema: OptionSchema<TableSettings> = v.pipe(
-  v.unknown(),
-  variantShape("type", TABLE_TYPES),
-  v.rawTransform(({ dataset, addIssue, NEVER }): TableSettings => {
-    const raw: unknown = dataset.value;
-    if (!(raw instanceof Map)) {
-      addIssue({ message: `expected a mapping that begins with type, got ${describeRaw(raw)}` });
-      return NEVER;
-    }
-    const known = [...TABLE_TYPES.keys()];
-    const word: unknown = raw.get("type");
-    if (typeof word !== "string") {
-      addIssue({ message: raw.has("type") ? `"type" has no value` : `"type" is missing: one of ${known.join(", ")}` });
-      return NEVER;
-    }
-    const type = TABLE_TYPES.get(word);
-    if (type === undefined) {
-      const message = `there is no table type "${word}": known are ${known.join(", ")}${didYouMean(word, known)}`;
-      addIssue({ message, path: [{ type: "unknown", origin: "value", input: raw, key: "type", value: word }] });
-      return NEVER;
-    }
-    const rest = new Map<unknown, unknown>(raw);
-    rest.delete("type");
-    const result = v.safeParse(type.schema, rest);
-    if (result.success) return { type: word, ...type.toSettings(result.output) };
-    for (const issue of result.issues)
-      addIssue({ message: issue.message, ...(issue.path === undefined ? {} : { path: issue.path }) });
-    return NEVER;
-  }),
-);
+const tableSchema = variant("type", "table type", TABLE_TYPES, (word, given): TableSettings => {
+  const type = TABLE_TYPES.get(word);
+  if (type === undefined) throw new Error(`no table is of the type ${word}`);
+  return { type: word, ...type.toSettings(given) };
+});
 
 const emptySection = (): ReadonlyMap<string, unknown> => new Map();
 const allDefaults = { defaultText: "" } as const;
@@ -112,15 +75,19 @@ export const configSchema = section({
   process: withDefault(processSchema, emptySection, { description: "The process itself.", ...allDefaults }),
   log: withDefault(logSchema, emptySection, { description: "What is logged, and where.", ...allDefaults }),
   listeners: required(list(listenerSchema, '[{ protocol: lmtp, address: "127.0.0.1:2424" }]'), {
-    description: "Sockets on which mail comes in.",
+    description: "Sockets on which mail and questions come in.",
   }),
-  backends: required(named("backend name", backendSchema, checkBackendName), {
-    description: "Mailbox stores by name. `hold`, `refuse` and `reject` are no names: they are answers.",
+  backends: withDefault(named("backend name", backendSchema, checkBackendName), emptySection, {
+    description:
+      "Mailbox stores by name; an LMTP listener needs one at least. `hold`, `refuse` and `reject` are no names: they are answers.",
+    isInSample: true,
     example: "old",
     secondExample: 'new: { lmtp: "10.0.0.2:24" }',
+    ...allDefaults,
   }),
   tables: withDefault(named("table name", tableSchema, checkName), emptySection, {
-    description: "Sources that know in which backend a user lives, by name.",
+    description:
+      "Sources of answers by name: in which backend a user lives, or whatever Postfix and Dovecot ask a listener for.",
     example: "users",
     isInSample: true,
     ...allDefaults,

@@ -149,6 +149,52 @@ export function named<Value>(
   );
 }
 
+/**
+ * A mapping in which the word at `key` says which other keys there are.
+ * @param noun what the word names, such as `table type`
+ */
+export function variant<Value>(
+  key: string,
+  noun: string,
+  variants: Variants,
+  toValue: (word: string, section: unknown) => Value,
+): OptionSchema<Value> {
+  const shape: OptionShape = { kind: "variant", key, variants };
+  const known = [...variants.keys()];
+  return v.pipe(
+    v.unknown(),
+    v.metadata({ [SHAPE_KEY]: shape }),
+    v.rawTransform(({ dataset, addIssue, NEVER }): Value => {
+      const raw: unknown = dataset.value;
+      if (!(raw instanceof Map)) {
+        addIssue({ message: `expected a mapping that begins with ${key}, got ${describeRaw(raw)}` });
+        return NEVER;
+      }
+      const input = raw as ReadonlyMap<string, unknown>;
+      const word = input.get(key);
+      if (typeof word !== "string") {
+        addIssue({
+          message: input.has(key) ? `"${key}" has no value` : `"${key}" is missing: one of ${known.join(", ")}`,
+        });
+        return NEVER;
+      }
+      const chosen = variants.get(word);
+      if (chosen === undefined) {
+        const message = `there is no ${noun} "${word}": known are ${known.join(", ")}${didYouMean(word, known)}`;
+        addIssue({ message, path: [pathItem(input, key, "value")] });
+        return NEVER;
+      }
+      const rest = new Map(input);
+      rest.delete(key);
+      const result = v.safeParse(chosen.schema, rest);
+      if (result.success) return toValue(word, result.output);
+      for (const issue of result.issues)
+        addIssue({ message: issue.message, ...(issue.path === undefined ? {} : { path: issue.path }) });
+      return NEVER;
+    }),
+  );
+}
+
 export function list<Value>(item: OptionSchema<Value>, example: string): OptionSchema<readonly Value[]> {
   const shape: OptionShape = { kind: "list", item };
   return v.pipe(
@@ -218,11 +264,4 @@ export function describeRaw(raw: unknown): string {
 
 export function scalarShape(typeText: string): v.MetadataAction<unknown, { readonly shape: OptionShape }> {
   return v.metadata({ [SHAPE_KEY]: { kind: "scalar", typeText } satisfies OptionShape });
-}
-
-export function variantShape(
-  key: string,
-  variants: Variants,
-): v.MetadataAction<unknown, { readonly shape: OptionShape }> {
-  return v.metadata({ [SHAPE_KEY]: { kind: "variant", key, variants } satisfies OptionShape });
 }

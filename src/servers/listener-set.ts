@@ -5,11 +5,11 @@ import type { Endpoint } from "../core/endpoint.ts";
 import { CannotListen, messageOf } from "../net/cannot-listen.ts";
 import { listen } from "../net/listener.ts";
 import type { Listener } from "../net/listener.ts";
-import type { LmtpServer } from "./lmtp-server.ts";
+import type { ConnectionServer } from "./connection-server.ts";
 import type { ListenerOptions } from "./options.ts";
 
 export interface ListenerSetParts {
-  readonly makeServer: (options: ListenerOptions) => LmtpServer;
+  readonly makeServer: (options: ListenerOptions) => ConnectionServer;
   readonly onAcceptFailed: (address: Endpoint, error: Error) => void;
 }
 
@@ -22,7 +22,7 @@ export interface PreparedListeners {
 }
 
 interface Clients {
-  server: LmtpServer;
+  server: ConnectionServer;
   /** Who came before `open`. */
   waiting: Socket[] | undefined;
 }
@@ -39,7 +39,7 @@ export class ListenerSet {
   /** By the address as configured. */
   #entries = new Map<string, Entry>();
   /** Servers whose listener is closed or has other options now, while they have clients. */
-  #retired = new Set<LmtpServer>();
+  #retired = new Set<ConnectionServer>();
 
   constructor(parts: ListenerSetParts) {
     this.#parts = parts;
@@ -124,7 +124,7 @@ export class ListenerSet {
     for (const server of this.#servers()) server.destroy();
   }
 
-  #servers(): LmtpServer[] {
+  #servers(): ConnectionServer[] {
     return [...this.#retired, ...[...this.#entries.values()].map(({ clients }) => clients.server)];
   }
 

@@ -1,27 +1,54 @@
-import type { InferOutput } from "valibot";
 import type { Endpoint } from "../core/endpoint.ts";
-import { list, optional, required, section, withDefault } from "../core/option-schema.ts";
+import { list, named, optional, required, section, variant, withDefault } from "../core/option-schema.ts";
+import type { OptionSchema, SectionEntries, SectionOutput, Variants } from "../core/option-schema.ts";
 import { address, choice, count, network, permissions, text } from "../core/option-values.ts";
 
-export interface ListenerOptions {
-  readonly protocol: "lmtp";
+interface ListenerBase {
   readonly address: Endpoint;
   /** Owner, group and mode of a unix socket; undefined leaves what the system gives. */
   readonly owner: string | undefined;
   readonly group: string | undefined;
   /** Mode bits, such as 0o660. */
   readonly permissions: number | undefined;
-  /** Networks whose XFORWARD we take, in CIDR; clients of a unix socket are always trusted. */
-  readonly trustedNetworks: readonly string[];
   readonly maxConnections: number;
   /** Per client address; not counted on unix sockets. */
   readonly maxConnectionsPerAddress: number;
 }
 
+export interface LmtpListener extends ListenerBase {
+  readonly protocol: "lmtp";
+  /** Networks whose XFORWARD we take, in CIDR; clients of a unix socket are always trusted. */
+  readonly trustedNetworks: readonly string[];
+}
+
+/** Name on the wire → table; undefined serves each table under its own name. */
+export type ServedNames = ReadonlyMap<string, string> | undefined;
+
+export interface SocketmapListener extends ListenerBase {
+  readonly protocol: "socketmap";
+  readonly tables: ServedNames;
+}
+
+/** How a dict key becomes a table's: see `protocols/dict`. */
+export const DICT_KEY_STYLES = ["podop", "path"] as const;
+
+export interface DictListener extends ListenerBase {
+  readonly protocol: "dict";
+  readonly tables: ServedNames;
+  readonly keys: (typeof DICT_KEY_STYLES)[number];
+}
+
+export interface TcpTableListener extends ListenerBase {
+  readonly protocol: "tcp-table";
+  readonly table: string;
+}
+
+export type TableListener = SocketmapListener | DictListener | TcpTableListener;
+export type ListenerOptions = LmtpListener | TableListener;
+
 const LOOPBACK: readonly string[] = ["127.0.0.0/8", "::1/128"];
 
-export const listenerSchema = section({
-  protocol: required(choice(["lmtp"]), { description: "What is spoken there.", example: "lmtp" }),
+const socketEntries = {
   address: required(address(), {
     description: "Where we listen: `unix:/path`, `host:port` or `[v6]:port`.",
     example: "unix:/run/mailshunt/lmtp",
@@ -32,28 +59,111 @@ export const listenerSchema = section({
     description: "Mode of a unix socket, in octal: `0660`, `660` and `0o660` are the same, quoted or not.",
     example: '"0660"',
   }),
-  trusted_networks: withDefault(list(network(), "[10.0.0.0/8]"), () => LOOPBACK, {
-    description:
-      "Networks whose XFORWARD we take, and pass on. Clients of a unix socket are always trusted. `[]` trusts nobody over TCP.",
-    defaultText: '[127.0.0.0/8, "::1/128"]',
-  }),
+};
+
+const limitEntries = {
   max_connections: withDefault(count(1, 1_000_000), "10000", { description: "Connections at once." }),
   max_connections_per_address: withDefault(count(1, 1_000_000), "10000", {
     description:
       "Connections at once from one client address; not counted on unix sockets. As many as `max_connections`, " +
       "because all mail of one Postfix comes from one address.",
   }),
+};
+
+const servedNames = named("name on the wire", text("a table's name"), (name) =>
+  /[\s:]/.test(name) || name === "" ? "a name on the wire has no blanks and no colon" : undefined,
+);
+
+const tableEntries = {
+  tables: optional(servedNames, {
+    description: "Tables served, by the name that the client asks for. Without it, each table under its own name.",
+    example: "{ alias: aliases, transport: transports }",
+  }),
+};
+
+const lmtp = defineListener({
+  description: "Takes mail for the backends.",
+  entries: {
+    trusted_networks: withDefault(list(network(), "[10.0.0.0/8]"), () => LOOPBACK, {
+      description:
+        "Networks whose XFORWARD we take, and pass on. Clients of a unix socket are always trusted. `[]` trusts nobody over TCP.",
+      defaultText: '[127.0.0.0/8, "::1/128"]',
+    }),
+  },
+  toOptions: (base, given): LmtpListener => ({ ...base, protocol: "lmtp", trustedNetworks: given.trusted_networks }),
 });
 
-export type ListenerSection = InferOutput<typeof listenerSchema>;
+const socketmap = defineListener({
+  description:
+    "Answers Postfix (and Sendmail): `socketmap:unix:/path:NAME` or `socketmap:inet:host:port:NAME`. No authentication: " +
+    "see to it that only your servers reach it.",
+  entries: tableEntries,
+  toOptions: (base, given): SocketmapListener => ({ ...base, protocol: "socketmap", tables: given.tables }),
+});
 
-export const toListenerOptions = (given: ListenerSection): ListenerOptions => ({
-  protocol: given.protocol,
+const dict = defineListener({
+  description: "Answers Dovecot 2.2 to 2.4: `proxy:/path:NAME`. Dovecot connects to unix sockets only.",
+  entries: {
+    ...tableEntries,
+    keys: withDefault(choice(DICT_KEY_STYLES), "podop", {
+      description:
+        "What a table is asked for Dovecot's keys. `podop`: `shared/x` is `x`, and `priv/x` of user u is `x/u`. " +
+        "`path`: `shared/x` is `shared/x`, and `priv/x` of user u is `priv/u/x`, which no shared key can be; " +
+        "better where users write, as with METADATA.",
+    }),
+  },
+  toOptions: (base, given): DictListener => ({
+    ...base,
+    protocol: "dict",
+    tables: given.tables,
+    keys: given.keys,
+  }),
+});
+
+const tcpTable = defineListener({
+  description: "Answers Postfix: `tcp:host:port`. One table, as no name goes over the wire.",
+  entries: { table: required(text("a table's name"), { description: "The table served.", example: "aliases" }) },
+  toOptions: (base, given): TcpTableListener => ({ ...base, protocol: "tcp-table", table: given.table }),
+});
+
+interface ListenerVariant {
+  readonly description: string;
+  readonly schema: OptionSchema<unknown>;
+  readonly toOptions: (section: unknown) => ListenerOptions;
+}
+
+type BaseSection = SectionOutput<typeof socketEntries & typeof limitEntries>;
+
+function defineListener<const Entries extends SectionEntries>(parts: {
+  readonly description: string;
+  readonly entries: Entries;
+  readonly toOptions: (base: ListenerBase, section: SectionOutput<Entries>) => ListenerOptions;
+}): ListenerVariant {
+  return {
+    description: parts.description,
+    schema: section<SectionEntries>({ ...socketEntries, ...parts.entries, ...limitEntries }),
+    toOptions: (given) => parts.toOptions(toBase(given as BaseSection), given as SectionOutput<Entries>),
+  };
+}
+
+const toBase = (given: BaseSection): ListenerBase => ({
   address: given.address,
   owner: given.owner,
   group: given.group,
   permissions: given.permissions,
-  trustedNetworks: given.trusted_networks,
   maxConnections: given.max_connections,
   maxConnectionsPerAddress: given.max_connections_per_address,
+});
+
+const LISTENERS: ReadonlyMap<string, ListenerVariant> & Variants = new Map([
+  ["lmtp", lmtp],
+  ["socketmap", socketmap],
+  ["dict", dict],
+  ["tcp-table", tcpTable],
+]);
+
+export const listenerSchema = variant("protocol", "protocol", LISTENERS, (word, given): ListenerOptions => {
+  const chosen = LISTENERS.get(word);
+  if (chosen === undefined) throw new Error(`no listener speaks ${word}`);
+  return chosen.toOptions(given);
 });

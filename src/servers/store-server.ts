@@ -6,13 +6,13 @@ import { listen } from "../net/listener.ts";
 import { StoreMessage } from "../store/store-message.ts";
 import type { StoreOptions } from "../store/options.ts";
 import { openStore, type Store } from "../store/store.ts";
-import { LmtpServer } from "./lmtp-server.ts";
-import type { ListenerOptions } from "./options.ts";
+import { createLmtpServer } from "./lmtp-server.ts";
+import type { LmtpListener } from "./options.ts";
 import type { LmtpService } from "./service.ts";
 
 export interface StoreServerOptions {
   readonly store: StoreOptions;
-  readonly listener: ListenerOptions;
+  readonly listener: LmtpListener;
   /** Longest command line in bytes, CR LF included. */
   readonly maxLineBytes: number;
   /** How long a client may be silent, in ms. */
@@ -35,7 +35,7 @@ export interface StoreServer {
 export async function startStoreServer(options: StoreServerOptions, clock: Clock, log: Log): Promise<StoreServer> {
   const store = await openStore(options.store, clock, log);
   const service = createStoreService(store, options, clock, log);
-  const server = new LmtpServer({ listener: options.listener, service, clock, log });
+  const server = createLmtpServer({ listener: options.listener, service, clock, log });
   const listener = await listen(options.listener, {
     accept: (socket) => server.accept(socket),
     acceptFailed: (error) =>

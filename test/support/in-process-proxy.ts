@@ -5,8 +5,9 @@ import type { DeliveryRecord, LogEntry, LogMessage } from "../../src/core/log.ts
 import type { LmtpOptions } from "../../src/relay/options.ts";
 import { buildWorld, type World } from "../../src/relay/world.ts";
 import type { RoutingOptions } from "../../src/routing/options.ts";
-import { LmtpServer } from "../../src/servers/lmtp-server.ts";
-import type { ListenerOptions } from "../../src/servers/options.ts";
+import type { ConnectionServer } from "../../src/servers/connection-server.ts";
+import { createLmtpServer } from "../../src/servers/lmtp-server.ts";
+import type { LmtpListener } from "../../src/servers/options.ts";
 import { createProxyService } from "../../src/servers/proxy-service.ts";
 import { ABSENT, type Answer, type Table } from "../../src/tables/table.ts";
 import type { FakeEndpoint } from "./fake-backend.ts";
@@ -20,14 +21,14 @@ export interface ProxyOptions {
   readonly lookup?: (key: string) => Answer | Promise<Answer>;
   readonly routing?: Partial<RoutingOptions>;
   readonly lmtp?: Partial<LmtpOptions>;
-  readonly listener?: Partial<ListenerOptions>;
+  readonly listener?: Partial<LmtpListener>;
   readonly clock?: Clock;
 }
 
 export interface Proxy {
   readonly endpoint: { readonly kind: "tcp"; readonly host: string; readonly port: number };
   readonly world: World;
-  readonly server: LmtpServer;
+  readonly server: ConnectionServer;
   readonly entries: LogEntry[];
   readonly deliveries: DeliveryRecord[];
   readonly messages: LogMessage[];
@@ -112,7 +113,7 @@ export async function startProxy(initial: ProxyOptions): Promise<Proxy> {
   };
 
   let world = build(undefined);
-  const listener: ListenerOptions = {
+  const listener: LmtpListener = {
     protocol: "lmtp",
     address: { kind: "tcp", host: "127.0.0.1", port: 0 },
     owner: undefined,
@@ -124,7 +125,7 @@ export async function startProxy(initial: ProxyOptions): Promise<Proxy> {
     ...initial.listener,
   };
   const service = createProxyService({ world: () => world, clock, log });
-  const server = new LmtpServer({ listener, service, clock, log });
+  const server = createLmtpServer({ listener, service, clock, log });
   const sockets = createServer({ allowHalfOpen: true }, (socket) => server.accept(socket));
   await new Promise<void>((resolve) => sockets.listen(0, "127.0.0.1", resolve));
 

@@ -1,4 +1,4 @@
-import type { Clock, Timer } from "../../core/clock.ts";
+import type { Clock } from "../../core/clock.ts";
 import type { GuardOptions } from "../options.ts";
 import type { Source, SourceContext } from "../source.ts";
 import { TableFailure } from "../table.ts";
@@ -185,16 +185,17 @@ class Guard {
   #waitForSlot(): Promise<string | undefined> {
     const { timeoutMs, maxInFlight } = this.#options;
     return new Promise((resolve) => {
-      let timer: Timer | undefined;
       const giveUp = this.#slots.wait(() => {
-        timer?.cancel();
+        timer.cancel();
         resolve(undefined);
       });
-      if (giveUp === undefined) return resolve("too many lookups wait for the source");
-      timer = this.#clock.after(timeoutMs, () => {
-        giveUp();
+      const timer = this.#clock.after(timeoutMs, () => {
+        giveUp?.();
         resolve(`not asked within ${timeoutMs} ms: ${maxInFlight} lookups were under way all the time`);
       });
+      if (giveUp !== undefined) return;
+      timer.cancel();
+      resolve("too many lookups wait for the source");
     });
   }
 
