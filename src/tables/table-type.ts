@@ -1,3 +1,4 @@
+import * as v from "valibot";
 import { section } from "../core/option-schema.ts";
 import type { OptionSchema, SectionEntries, SectionOutput } from "../core/option-schema.ts";
 import { entriesForKind } from "./options.ts";
@@ -13,6 +14,8 @@ export interface TableTypeParts<Entries extends SectionEntries, Options> {
   readonly kind: TableKind;
   /** The keys of its own, beside `type` and those that its kind has. */
   readonly entries: Entries;
+  /** What is wrong with keys that are right one by one. */
+  readonly faultOf?: (section: SectionOutput<Entries>) => string | undefined;
   readonly toOptions: (section: SectionOutput<Entries>) => Options;
   readonly open: (options: Options, context: SourceContext) => Source;
 }
@@ -30,14 +33,29 @@ export function defineType<const Entries extends SectionEntries, Options>(
   parts: TableTypeParts<Entries, Options>,
 ): TableType {
   const common = entriesForKind(parts.kind);
+  const schema = section<SectionEntries>({ ...parts.entries, ...common.entries });
+  const { faultOf } = parts;
   return {
     description: parts.description,
     kind: parts.kind,
-    schema: section<SectionEntries>({ ...parts.entries, ...common.entries }),
+    schema: faultOf === undefined ? schema : checked(schema, (given) => faultOf(given as SectionOutput<Entries>)),
     toSettings: (given) => ({
       options: parts.toOptions(given as SectionOutput<Entries>),
       common: common.toOptions(given as Readonly<Record<string, unknown>>),
     }),
     open: (options, context) => parts.open(options as Options, context),
   };
+}
+
+function checked<Value>(
+  schema: OptionSchema<Value>,
+  faultOf: (value: Value) => string | undefined,
+): OptionSchema<Value> {
+  return v.pipe(
+    schema,
+    v.rawCheck(({ dataset, addIssue }) => {
+      const message = dataset.typed ? faultOf(dataset.value) : undefined;
+      if (message !== undefined) addIssue({ message });
+    }),
+  );
 }
