@@ -45,8 +45,3 @@ export function splitFields(line: string): string[] {
 export function joinValues(values: readonly string[]): string {
   return escapeField(values.map(escapeField).join("\t"));
 }
-
-/** @param field as it was on the line, still escaped twice */
-export function splitValues(field: string): string[] {
-  return splitFields(unescapeField(field));
-}

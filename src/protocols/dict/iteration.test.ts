@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { belongs, decodeIterateFlags, findPath, isUnsorted, selectRows, sortRows } from "./iteration.ts";
+import { belongs, decodeIterateFlags, findPath, isUnsorted, sortRows } from "./iteration.ts";
 
 const DIRECT = decodeIterateFlags(0);
 const RECURSIVE = decodeIterateFlags(1);
@@ -76,15 +76,4 @@ test("rows are sorted as asked, by text, and equal ones keep their order", () =>
   assert.ok(
     isUnsorted(decodeIterateFlags(25)) && !isUnsorted(decodeIterateFlags(2)) && !isUnsorted(decodeIterateFlags(4)),
   );
-});
-
-test("rows are chosen, then sorted, then counted", () => {
-  const select = (flags: number, maxRows: number, ...paths: string[]): string[] =>
-    keysOf(selectRows(rows, { paths, flags: decodeIterateFlags(flags), maxRows }));
-  assert.deepEqual(select(0, Infinity, "shared/"), ["shared/b", "shared/c", "shared/a"]);
-  assert.deepEqual(select(2, 2, "shared/"), ["shared/a", "shared/b"]);
-  assert.deepEqual(select(0, 2, "shared/"), ["shared/b", "shared/c"]);
-  assert.deepEqual(select(1, Infinity, "priv/", "shared/d/"), ["shared/d/e", "priv/x"]);
-  assert.deepEqual(select(16, Infinity, "shared/a"), ["shared/a"]);
-  assert.deepEqual(select(1, Infinity, "shared/z/"), []);
 });

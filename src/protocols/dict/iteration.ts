@@ -51,15 +51,6 @@ export function sortRows(rows: readonly DictRow[], flags: IterateFlags): readonl
   return rows;
 }
 
-/** @param maxRows Infinity: all */
-export function selectRows(
-  rows: readonly DictRow[],
-  { paths, flags, maxRows }: { paths: readonly string[]; flags: IterateFlags; maxRows: number },
-): readonly DictRow[] {
-  const wanted = rows.filter((row) => findPath(row.key, paths, flags) !== undefined);
-  return sortRows(wanted, flags).slice(0, maxRows);
-}
-
 function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }

@@ -12,7 +12,7 @@ export type DictState =
 
 /** To be done, and answered, in order. */
 export type DictAction =
-  /** Not answered. Where no dict has this name: `onUnknownDict`. */
+  /** Not answered. Where no dict has this name the connection is closed: there is no reply for it. */
   | {
       readonly kind: "open";
       readonly dictName: string;
@@ -71,11 +71,6 @@ export function onCommand(state: DictState, command: DictCommand): DictStep {
     default:
       return unreachable(state);
   }
-}
-
-/** The name in an `open` is none that is served here. */
-export function onUnknownDict(dictName: string): DictStep {
-  return close(`no dict is named ${quote(dictName)} here`);
 }
 
 function onFirstCommand(command: DictCommand): DictStep {
