@@ -1,7 +1,8 @@
 import { constants as osConstants, hostname } from "node:os";
 import { resolve } from "node:path";
-import type { Config } from "./config/config.ts";
+import type { Config, LoadResult } from "./config/config.ts";
 import { countFaults, formatFault } from "./config/format-fault.ts";
+import { loadConfig } from "./config/load.ts";
 import { systemClock } from "./core/clock.ts";
 import { awaitReloadSignals, onReloadSignal } from "./core/early-signals.ts";
 import { EXIT } from "./core/exit-codes.ts";
@@ -20,9 +21,10 @@ import { createServing } from "./serving.ts";
 import { syslogWarning } from "./start-warnings.ts";
 
 export interface DaemonOptions {
-  readonly program: "mailshunt" | "lmtp-proxy";
+  readonly program: "mailshunt" | "lmtp-proxy" | "podop";
   readonly version: string;
-  readonly configPath: string;
+  /** A file, or what a command line says. */
+  readonly configuration: { readonly path: string } | { readonly config: Config };
   readonly isBackground: boolean;
   /** Called once all listeners are open. */
   readonly onReady?: () => Promise<void>;
@@ -41,12 +43,12 @@ const LOG_CLOSE_MS = 2_000;
  * something, 70 for a bug. A second signal ends the process at once with 128 and the signal's number, as shells count.
  */
 export async function runDaemon(options: DaemonOptions): Promise<number> {
-  const { program, version, configPath, isBackground, onReady, sameSignalMs = 0, keepsFolder = false } = options;
+  const { program, version, configuration, isBackground, onReady, sameSignalMs = 0, keepsFolder = false } = options;
   const parent = findBackgroundParent(process.env);
   if (isBackground && parent === undefined) return runInBackground();
   showAs(program);
   awaitReloadSignals();
-  const path = resolve(configPath);
+  const load = loaderOf(program, configuration);
   // No folder is kept from being removed or unmounted, and none that is gone can break a reload.
   if (!keepsFolder) process.chdir("/");
 
@@ -59,8 +61,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   });
   const say = (level: LogLevel, text: string): void => log.write({ kind: "message", level, part: "daemon", text });
   const serving = createServing({
-    configPath: path,
-    format: program === "lmtp-proxy" ? "lmtp-proxy" : undefined,
+    load,
     isBackground,
     version,
     log,
@@ -102,7 +103,9 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
 
   const started = await serving.start();
   if (started.kind === "faulty") {
-    process.stderr.write(started.faults.map(formatFault).join("") + countFaults(path, started.faults));
+    process.stderr.write(
+      started.faults.map(formatFault).join("") + countFaults(started.faults[0]?.path ?? "", started.faults),
+    );
     return end(EXIT.config);
   }
   if (started.kind === "refused") {
@@ -119,6 +122,14 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   onReloadSignal(oneAtATime(() => serving.reload()));
   await onReady?.();
   return end(await stopped.promise);
+}
+
+/** Paths are resolved now, before the process changes its folder. */
+function loaderOf(program: DaemonOptions["program"], given: DaemonOptions["configuration"]): () => Promise<LoadResult> {
+  if ("config" in given) return () => Promise.resolve({ kind: "loaded", config: given.config, warnings: [] });
+  const path = resolve(given.path);
+  const format = program === "lmtp-proxy" ? ({ format: "lmtp-proxy" } as const) : {};
+  return () => loadConfig(path, { deadlineClock: systemClock, ...format });
 }
 
 /** The router of a configuration, as every world has it: for commands that only ask. */

@@ -1,7 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Config, ConfigFault, LoadResult } from "./config/config.ts";
 import { formatFaultLine } from "./config/format-fault.ts";
-import { loadConfig } from "./config/load.ts";
 import type { Clock } from "./core/clock.ts";
 import { formatEndpoint } from "./core/endpoint.ts";
 import { EXIT } from "./core/exit-codes.ts";
@@ -23,10 +22,8 @@ import { createProxyService } from "./servers/proxy-service.ts";
 import { rotationWarnings, unreadable } from "./start-warnings.ts";
 
 export interface ServingParts {
-  /** Absolute. */
-  readonly configPath: string;
-  /** The format that the command line implies; without it the file's keys tell. */
-  readonly format: Config["source"]["format"] | undefined;
+  /** Reads the configuration, at the start and at each reload. */
+  readonly load: () => Promise<LoadResult>;
   readonly isBackground: boolean;
   readonly version: string;
   readonly log: DaemonLog;
@@ -95,11 +92,6 @@ export function createServing(parts: ServingParts): Serving {
     log.write({ kind: "message", level, part, text });
   }
 
-  function load(): Promise<LoadResult> {
-    const { configPath, format } = parts;
-    return loadConfig(configPath, { deadlineClock: clock, ...(format === undefined ? {} : { format }) });
-  }
-
   function build(config: Config, previous: Running | undefined): Running {
     const { backends, routing, lmtp } = config;
     const context = { clock, log, hostname: lmtp.hostname, loopToken };
@@ -124,7 +116,7 @@ export function createServing(parts: ServingParts): Serving {
   }
 
   async function start(): Promise<StartResult> {
-    const loaded = await load();
+    const loaded = await parts.load();
     if (loaded.kind === "faulty") return loaded;
     const { config } = loaded;
     let opened: Running;
@@ -157,7 +149,8 @@ export function createServing(parts: ServingParts): Serving {
     if (identity !== undefined) {
       becomeUser(identity);
       say("info", `running as user id ${identity.uid} and group id ${identity.gid}`);
-      for (const warning of unreadable([config.source.path, import.meta.filename])) say("warning", warning);
+      const needed = config.source.format === "podop" ? [] : [config.source.path];
+      for (const warning of unreadable([...needed, import.meta.filename])) say("warning", warning);
     }
     if (settings.to.kind === "file") for (const warning of rotationWarnings(settings.to.path)) say("warning", warning);
     else log.configure(settings);
@@ -192,7 +185,7 @@ export function createServing(parts: ServingParts): Serving {
 
   /** @returns why nothing has changed; empty when the new configuration is in effect */
   async function tryReload(number: number, old: Running): Promise<readonly string[]> {
-    const loaded = await load();
+    const loaded = await parts.load();
     if (loaded.kind === "faulty") return loaded.faults.map(formatFaultLine);
     const { config } = loaded;
     const next = build(config, old);

@@ -1,6 +1,7 @@
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, Option } from "commander";
 import { DEFAULT_CONFIG, DEFAULT_LMTP_PROXY_CONFIG } from "../config/default-files.ts";
 import { EXIT } from "../core/exit-codes.ts";
+import type { PodopFlags } from "./podop.ts";
 import type { SendOptions } from "./send.ts";
 import type { StoreCommandOptions } from "./store.ts";
 import { readVersion } from "./version.ts";
@@ -29,7 +30,8 @@ export async function runCommandLine(words: readonly string[]): Promise<number> 
   const exitWith = (code: number): void => void (exitCode = code);
   const [first, ...rest] = words;
   try {
-    if (first === "lmtp-proxy") await lmtpProxy(exitWith).parseAsync(rest, { from: "user" });
+    if (first === "podop") await podop(exitWith).parseAsync(rest, { from: "user" });
+    else if (first === "lmtp-proxy") await lmtpProxy(exitWith).parseAsync(rest, { from: "user" });
     else await mailshunt(exitWith).parseAsync([...words], { from: "user" });
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
@@ -52,7 +54,28 @@ function lmtpProxy(exitWith: (code: number) => void): Command {
       const { runDaemon } = await import("../daemon.ts");
       const configPath = typeof config === "string" ? config : DEFAULT_LMTP_PROXY_CONFIG;
       const isBackground = daemonize === true;
-      exitWith(await runDaemon({ program: "lmtp-proxy", version: readVersion(), configPath, isBackground }));
+      const configuration = { path: configPath };
+      exitWith(await runDaemon({ program: "lmtp-proxy", version: readVersion(), configuration, isBackground }));
+    });
+}
+
+/** The command line of the older tool, as it documents it; `--type` may be any of ours. */
+function podop(exitWith: (code: number) => void): Command {
+  const mode = new Option("--mode <mode>", "which server will connect").choices(["postfix", "dovecot"]);
+  return new Command("podop")
+    .usage("--socket SOCKET --mode {postfix,dovecot} [--name NAME --type TYPE --param PARAM]... [-v]")
+    .description("Answers Postfix (socketmap) or Dovecot (dict) from tables such as HTTP services.")
+    .helpOption("-h, --help", "show this help and exit")
+    .requiredOption("--socket <path>", "the unix socket to listen on")
+    .addOption(mode.makeOptionMandatory())
+    .option("--name <name>", "name of a table on the wire; may be given several times, as the next two", collect)
+    .option("--type <type>", "its type: url, or another one of mailshunt's", collect)
+    .option("--param <param>", "its URL with § or {} for the key, or its options in braces", collect)
+    .option("-v, --verbose", "log more: connections; twice: every lookup", (_value, earlier: number) => earlier + 1, 0)
+    .exitOverride()
+    .action(async (flags: PodopFlags) => {
+      const { runPodop } = await import("./podop.ts");
+      exitWith(await runPodop(flags, readVersion(), process.stderr));
     });
 }
 
@@ -71,7 +94,8 @@ function mailshunt(exitWith: (code: number) => void): Command {
     .action(async ({ config, daemonize }: ConfigFlag & { daemonize?: true }) => {
       const { runDaemon } = await import("../daemon.ts");
       const isBackground = daemonize === true;
-      exitWith(await runDaemon({ program: "mailshunt", version: readVersion(), configPath: config, isBackground }));
+      const configuration = { path: config };
+      exitWith(await runDaemon({ program: "mailshunt", version: readVersion(), configuration, isBackground }));
     });
 
   withConfig("check", "show every fault of a configuration file").action(async ({ config }: ConfigFlag) => {
@@ -85,6 +109,37 @@ function mailshunt(exitWith: (code: number) => void): Command {
     .action(async (addresses: string[], { config, json }: ConfigFlag & { json?: true }) => {
       const { runRoute } = await import("./route.ts");
       exitWith(await runRoute({ path: config, isJson: json === true, addresses }, process.stdout, process.stderr));
+    });
+
+  withConfig("query", "ask a table, as postmap -q does: exits 0 when found, 1 when absent, 75 when that cannot be told")
+    .option("--json", "one JSON object a line")
+    .argument("<table>")
+    .argument("<key...>", '"-" reads keys from standard input, one a line')
+    .action(async (table: string, keys: string[], { config, json }: ConfigFlag & { json?: true }) => {
+      const { runQuery } = await import("./query.ts");
+      exitWith(await runQuery({ path: config, isJson: json === true, table, keys }, process));
+    });
+
+  const tables = program.command("table").description("write and list a table, where its type can");
+  const withTable = (usage: string, description: string): Command =>
+    tables.command(usage).description(description).option("-c, --config <file>", "configuration file", DEFAULT_CONFIG);
+  withTable("set <table> <key> <value>", "write a value").action(
+    async (table: string, key: string, value: string, { config }: ConfigFlag) => {
+      const { runTableWrite } = await import("./table.ts");
+      exitWith(await runTableWrite({ path: config, table, change: { kind: "set", key, value } }, process));
+    },
+  );
+  withTable("unset <table> <key>", "remove a key").action(
+    async (table: string, key: string, { config }: ConfigFlag) => {
+      const { runTableWrite } = await import("./table.ts");
+      exitWith(await runTableWrite({ path: config, table, change: { kind: "unset", key } }, process));
+    },
+  );
+  withTable("list <table> [prefix]", "list the keys that begin with a prefix, with their values")
+    .option("--json", "one JSON object a line")
+    .action(async (table: string, prefix: string | undefined, { config, json }: ConfigFlag & { json?: true }) => {
+      const { runTableList } = await import("./table.ts");
+      exitWith(await runTableList({ path: config, isJson: json === true, table, prefix: prefix ?? "" }, process));
     });
 
   program

@@ -110,7 +110,7 @@ export async function runDemo({ directory, version }: DemoOptions, io: DemoIo): 
   return runDaemon({
     program: "mailshunt",
     version,
-    configPath,
+    configuration: { path: configPath },
     isBackground: false,
     sameSignalMs: SAME_CTRL_C_MS,
     keepsFolder: true,

@@ -24,8 +24,8 @@ export interface LogOptions {
 
 /** The one configuration value, whichever file format it came from. All secrets are already read. */
 export interface Config {
-  /** Which file and format: for messages only. */
-  readonly source: { readonly path: string; readonly format: "mailshunt" | "lmtp-proxy" };
+  /** Which file and format: for messages only. podop has a command line instead of a file. */
+  readonly source: { readonly path: string; readonly format: "mailshunt" | "lmtp-proxy" | "podop" };
   readonly process: ProcessOptions;
   readonly log: LogOptions;
   readonly listeners: readonly ListenerOptions[];

@@ -4,7 +4,8 @@ import { toRoutingOptions } from "../routing/options.ts";
 import type { Config } from "./config.ts";
 import type { ReadSection } from "./own-format.ts";
 
-export type Format = Config["source"]["format"];
+/** What a file can be in. */
+export type Format = "mailshunt" | "lmtp-proxy";
 
 export function makeParts(source: Config["source"], { section, passwords }: ReadSection): Config {
   const { process, log } = section;

@@ -60,7 +60,7 @@ const logSchema = section({
   }),
 });
 
-const tableSchema = variant("type", "table type", TABLE_TYPES, (word, given): TableSettings => {
+export const tableSchema = variant("type", "table type", TABLE_TYPES, (word, given): TableSettings => {
   const type = TABLE_TYPES.get(word);
   if (type === undefined) throw new Error(`no table is of the type ${word}`);
   return { type: word, ...type.toSettings(given) };

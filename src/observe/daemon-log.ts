@@ -40,7 +40,7 @@ export interface DaemonLog extends Log {
 }
 
 export interface DaemonLogOptions {
-  readonly program: "mailshunt" | "lmtp-proxy";
+  readonly program: "mailshunt" | "lmtp-proxy" | "podop";
   readonly host: string;
   readonly pid: number;
   readonly clock: Clock;
@@ -99,7 +99,7 @@ export function createDaemonLog(options: DaemonLogOptions): DaemonLog {
 
   function openSyslog(): LogTarget {
     return openSyslogTarget({
-      tag: options.program === "mailshunt" ? "mailshunt/lmtp" : "lmtp-proxy",
+      tag: options.program === "mailshunt" ? "mailshunt/lmtp" : options.program,
       pid: options.pid,
       environment: options.environment,
       onTrouble: (reason) => write(message("warning", `syslog: ${reason}`)),

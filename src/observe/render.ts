@@ -21,7 +21,7 @@ export interface RenderOptions {
   readonly format: "text" | "json";
   readonly audience: LineAudience;
   /** `mailshunt`, which gets the part behind a slash, or `lmtp-proxy`, which stands alone as it always did. */
-  readonly program: "mailshunt" | "lmtp-proxy";
+  readonly program: "mailshunt" | "lmtp-proxy" | "podop";
   readonly host: string;
   readonly pid: number;
 }
