@@ -4,6 +4,7 @@ import type { KeyTexts } from "../../src/config/lmtp-proxy-keys.ts";
 import { configSchema } from "../../src/config/schema.ts";
 import { defaultTextOf, isOptional, notesOf, shapeOf } from "../../src/core/option-schema.ts";
 import type { SectionEntries } from "../../src/core/option-schema.ts";
+import { COMMON_OPTIONS } from "../../src/tables/options.ts";
 
 /** The page that names every option of both formats. */
 export function writeReference(): string {
@@ -50,7 +51,11 @@ function writeTop(name: string, schema: GenericSchema): string[] {
     case "list":
       return [`${head} A list of mappings:`, ...writeInner(shape.item)];
     case "named":
-      return [`${head} A mapping by ${shape.nameText}, each of:`, ...writeInner(shape.value)];
+      return [
+        `${head} A mapping by ${shape.nameText}, each of:`,
+        ...writeInner(shape.value),
+        ...(name === "tables" ? writeCommon() : []),
+      ];
     case "variant":
     case "scalar":
       return [head, typeOf(schema)];
@@ -66,16 +71,40 @@ function writeInner(schema: GenericSchema): string[] {
   return [...shape.variants].flatMap(([word, variant]) => {
     const inner = shapeOf(variant.schema);
     if (inner?.kind !== "section") throw new Error(`${shape.key} ${word} has no options`);
-    return [`### ${shape.key}: ${word}\n\n${variant.description}`, writeOptions(inner.entries)];
+    const { own = Object.keys(inner.entries), shared } = variant;
+    const entries = Object.fromEntries(Object.entries(inner.entries).filter(([name]) => own.includes(name)));
+    const others = shared === undefined ? [] : [`Beside these, the [${toLower(shared)}](#${anchorOf(shared)}).`];
+    return [`### ${shape.key}: ${word}\n\n${variant.description}`, writeOptions(entries), ...others];
   });
 }
 
-function writeOptions(entries: SectionEntries): string {
-  const rows = Object.entries(entries).map(([name, schema]) => {
-    const cells = [`\`${name}\``, typeOf(schema), defaultOf(schema), notesOf(schema)?.description ?? ""];
-    return `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
+/** What all tables have beside the options of their types. */
+const writeCommon = (): string[] =>
+  COMMON_OPTIONS.flatMap(({ title, entries }, index) => {
+    const before = COMMON_OPTIONS[index - 1];
+    const also =
+      before === undefined ? "" : `\n\nBeside these, the [${toLower(before.title)}](#${anchorOf(before.title)}).`;
+    return [`### ${title}${also}`, writeOptions(entries)];
   });
+
+const anchorOf = (title: string): string => title.toLowerCase().replaceAll(" ", "-");
+const toLower = (title: string): string => title.charAt(0).toLowerCase() + title.slice(1);
+
+function writeOptions(entries: SectionEntries): string {
+  const rows = rowsOf(entries, "").map(
+    (cells) => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`,
+  );
   return ["| option | type | default | meaning |", "| --- | --- | --- | --- |", ...rows].join("\n");
+}
+
+/** The options of a mapping follow it, by their path. */
+function rowsOf(entries: SectionEntries, path: string): (readonly string[])[] {
+  return Object.entries(entries).flatMap(([name, schema]) => {
+    const shape = shapeOf(schema);
+    const inner = shape?.kind === "section" ? rowsOf(shape.entries, `${path}${name}.`) : [];
+    const head = [`\`${path}${name}\``, typeOf(schema), defaultOf(schema), notesOf(schema)?.description ?? ""];
+    return [head, ...inner];
+  });
 }
 
 function typeOf(schema: GenericSchema): string {
@@ -87,7 +116,7 @@ function typeOf(schema: GenericSchema): string {
 function defaultOf(schema: GenericSchema): string {
   if (!isOptional(schema)) return "required";
   const text = defaultTextOf(schema);
-  if (text === undefined) return "none";
+  if (text === undefined || text === "") return "none";
   return text.startsWith("the ") ? text : `\`${text}\``;
 }
 

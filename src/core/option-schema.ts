@@ -30,7 +30,16 @@ export type OptionShape =
   | { readonly kind: "variant"; readonly key: string; readonly variants: Variants };
 
 /** By the word that chooses one. */
-export type Variants = ReadonlyMap<string, { readonly description: string; readonly schema: v.GenericSchema }>;
+export type Variants = ReadonlyMap<string, Variant>;
+
+export interface Variant {
+  readonly description: string;
+  readonly schema: v.GenericSchema;
+  /** The keys that are described with it; the others are described once for all, under `shared`. Without it: all. */
+  readonly own?: readonly string[];
+  /** Title of the page's section that describes the others. */
+  readonly shared?: string;
+}
 
 export type SectionEntries = Readonly<Record<string, v.GenericSchema<unknown, unknown>>>;
 

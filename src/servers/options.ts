@@ -48,11 +48,14 @@ export type ListenerOptions = LmtpListener | TableListener;
 
 const LOOPBACK: readonly string[] = ["127.0.0.0/8", "::1/128"];
 
-const socketEntries = {
+const addressEntry = (example: string): { readonly address: OptionSchema<Endpoint> } => ({
   address: required(address(), {
     description: "Where we listen: `unix:/path`, `host:port` or `[v6]:port`.",
-    example: "unix:/run/mailshunt/lmtp",
+    example,
   }),
+});
+
+const socketEntries = {
   owner: optional(text("a user's name or number"), { description: "Owner of a unix socket.", example: "postfix" }),
   group: optional(text("a group's name or number"), { description: "Group of a unix socket.", example: "postfix" }),
   permissions: optional(permissions(), {
@@ -83,6 +86,7 @@ const tableEntries = {
 
 const lmtp = defineListener({
   description: "Takes mail for the backends.",
+  example: "unix:/run/mailshunt/lmtp",
   entries: {
     trusted_networks: withDefault(list(network(), "[10.0.0.0/8]"), () => LOOPBACK, {
       description:
@@ -97,12 +101,14 @@ const socketmap = defineListener({
   description:
     "Answers Postfix (and Sendmail): `socketmap:unix:/path:NAME` or `socketmap:inet:host:port:NAME`. No authentication: " +
     "see to it that only your servers reach it.",
+  example: "unix:/var/spool/postfix/mailshunt/socketmap",
   entries: tableEntries,
   toOptions: (base, given): SocketmapListener => ({ ...base, protocol: "socketmap", tables: given.tables }),
 });
 
 const dict = defineListener({
   description: "Answers Dovecot 2.2 to 2.4: `proxy:/path:NAME`. Dovecot connects to unix sockets only.",
+  example: "unix:/run/mailshunt/dict",
   entries: {
     ...tableEntries,
     keys: withDefault(choice(DICT_KEY_STYLES), "podop", {
@@ -122,7 +128,8 @@ const dict = defineListener({
 
 const tcpTable = defineListener({
   description: "Answers Postfix: `tcp:host:port`. One table, as no name goes over the wire.",
-  entries: { table: required(text("a table's name"), { description: "The table served.", example: "aliases" }) },
+  example: "127.0.0.1:2501",
+  entries: { table: required(text("a table's name"), { description: "The table served.", example: "users" }) },
   toOptions: (base, given): TcpTableListener => ({ ...base, protocol: "tcp-table", table: given.table }),
 });
 
@@ -132,16 +139,23 @@ interface ListenerVariant {
   readonly toOptions: (section: unknown) => ListenerOptions;
 }
 
-type BaseSection = SectionOutput<typeof socketEntries & typeof limitEntries>;
+type BaseSection = SectionOutput<ReturnType<typeof addressEntry> & typeof socketEntries & typeof limitEntries>;
 
 function defineListener<const Entries extends SectionEntries>(parts: {
   readonly description: string;
+  /** An address, for the sample. */
+  readonly example: string;
   readonly entries: Entries;
   readonly toOptions: (base: ListenerBase, section: SectionOutput<Entries>) => ListenerOptions;
 }): ListenerVariant {
   return {
     description: parts.description,
-    schema: section<SectionEntries>({ ...socketEntries, ...parts.entries, ...limitEntries }),
+    schema: section<SectionEntries>({
+      ...addressEntry(parts.example),
+      ...socketEntries,
+      ...parts.entries,
+      ...limitEntries,
+    }),
     toOptions: (given) => parts.toOptions(toBase(given as BaseSection), given as SectionOutput<Entries>),
   };
 }

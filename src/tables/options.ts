@@ -150,19 +150,32 @@ const guardEntries = {
 
 interface CommonEntries {
   readonly entries: SectionEntries;
+  /** Title of the section that describes them. */
+  readonly title: string;
   readonly toOptions: (section: Readonly<Record<string, unknown>>) => CommonOptions;
 }
 
 export function entriesForKind(kind: TableKind): CommonEntries {
   switch (kind) {
     case "memory":
-      return { entries: keyEntries, toOptions };
+      return { entries: keyEntries, title: COMMON_OPTIONS[0].title, toOptions };
     case "composite":
-      return { entries: { ...keyEntries, ...cacheEntries }, toOptions };
+      return { entries: { ...keyEntries, ...cacheEntries }, title: COMMON_OPTIONS[1].title, toOptions };
     case "remote":
-      return { entries: { ...keyEntries, ...cacheEntries, ...guardEntries }, toOptions };
+      return {
+        entries: { ...keyEntries, ...cacheEntries, ...guardEntries },
+        title: COMMON_OPTIONS[2].title,
+        toOptions,
+      };
   }
 }
+
+/** The options that tables share, as the reference page describes them: each kind has those of the kinds before it, too. */
+export const COMMON_OPTIONS = [
+  { title: "Options of every table", entries: keyEntries },
+  { title: "Options of tables that ask others", entries: cacheEntries },
+  { title: "Options of tables that ask over a network or a database", entries: guardEntries },
+] as const;
 
 type Given = Partial<SectionOutput<typeof keyEntries & typeof cacheEntries & typeof guardEntries>>;
 

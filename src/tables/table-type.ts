@@ -12,6 +12,8 @@ import type { Source, SourceContext } from "./source.ts";
 export interface TableTypeParts<Entries extends SectionEntries, Options> {
   readonly description: string;
   readonly kind: TableKind;
+  /** A reload goes on with the open source where its settings did not change. Remote ones always do. */
+  readonly outlivesReload?: boolean;
   /** The keys of its own, beside `type` and those that its kind has. */
   readonly entries: Entries;
   /** What is wrong with keys that are right one by one. */
@@ -24,7 +26,11 @@ export interface TableTypeParts<Entries extends SectionEntries, Options> {
 export interface TableType {
   readonly description: string;
   readonly kind: TableKind;
+  readonly outlivesReload: boolean;
   readonly schema: OptionSchema<unknown>;
+  /** See `Variant`. */
+  readonly own: readonly string[];
+  readonly shared: string;
   readonly toSettings: (section: unknown) => { readonly options: unknown; readonly common: CommonOptions };
   readonly open: (options: unknown, context: SourceContext) => Source;
 }
@@ -38,7 +44,10 @@ export function defineType<const Entries extends SectionEntries, Options>(
   return {
     description: parts.description,
     kind: parts.kind,
+    outlivesReload: parts.outlivesReload ?? parts.kind === "remote",
     schema: faultOf === undefined ? schema : checked(schema, (given) => faultOf(given as SectionOutput<Entries>)),
+    own: Object.keys(parts.entries),
+    shared: common.title,
     toSettings: (given) => ({
       options: parts.toOptions(given as SectionOutput<Entries>),
       common: common.toOptions(given as Readonly<Record<string, unknown>>),
