@@ -11,10 +11,9 @@ import { checkPidFile, claimPidFile } from "./process/pid-file.ts";
 import type { PidFile } from "./process/pid-file.ts";
 import { becomeUser, findIdentity } from "./process/privileges.ts";
 import type { ServiceManager } from "./process/service-manager.ts";
-import { buildWorld } from "./relay/world.ts";
+import { buildRunning, count, summarize } from "./running.ts";
+import type { Running } from "./running.ts";
 import type { World } from "./relay/world.ts";
-import { openTables } from "./tables/open-tables.ts";
-import type { TableSet } from "./tables/open-tables.ts";
 import { ListenerSet } from "./servers/listener-set.ts";
 import { createLmtpServer } from "./servers/lmtp-server.ts";
 import { createTableServer } from "./servers/tables/table-server.ts";
@@ -48,18 +47,12 @@ export interface Serving {
   abandon(): void;
 }
 
-interface Running {
-  readonly config: Config;
-  readonly world: World;
-  readonly tables: TableSet;
-}
-
 /** For the ends of connections that we closed to reach the log, in ms. */
 const LAST_WORDS_MS = 1_000;
 
 export function createServing(parts: ServingParts): Serving {
   const { log, clock, serviceManager } = parts;
-  const loopToken = randomBytes(12).toString("hex");
+  const building = { clock, log, loopToken: randomBytes(12).toString("hex") };
   let running: Running | undefined;
   let pidFile: PidFile | undefined;
   let reloads = 0;
@@ -90,19 +83,6 @@ export function createServing(parts: ServingParts): Serving {
 
   function say(level: LogLevel, text: string, part: LogMessage["part"] = "daemon"): void {
     log.write({ kind: "message", level, part, text });
-  }
-
-  function build(config: Config, previous: Running | undefined): Running {
-    const { backends, routing, lmtp } = config;
-    const context = { clock, log, hostname: lmtp.hostname, loopToken };
-    const generation = (previous?.world.generation ?? 0) + 1;
-    const tables = openTables(
-      config.tables,
-      { clock, say: (level, text) => say(level, text, "table") },
-      previous?.tables,
-    );
-    const parts = { generation, backends, tables: tables.exact, routing, lmtp, context };
-    return { config, tables, world: buildWorld(parts, previous?.world) };
   }
 
   /** In the background there is no terminal, and the older lmtp-proxy went to syslog too. */
@@ -139,7 +119,7 @@ export function createServing(parts: ServingParts): Serving {
     const path = pidPath(config);
     if (path !== undefined) checkPidFile(path);
     const identity = await findIdentity(config.process.user, config.process.group);
-    const opened = build(config, undefined);
+    const opened = buildRunning(config, undefined, building);
     running = opened;
     (await listeners.prepare(config.listeners)).commit();
     if (path !== undefined) pidFile = claimPidFile(path);
@@ -188,7 +168,7 @@ export function createServing(parts: ServingParts): Serving {
     const loaded = await parts.load();
     if (loaded.kind === "faulty") return loaded.faults.map(formatFaultLine);
     const { config } = loaded;
-    const next = build(config, old);
+    const next = buildRunning(config, old, building);
     const prepared = await listeners.prepare(config.listeners);
     if (isStopping) {
       prepared.abort();
@@ -269,16 +249,6 @@ export function createServing(parts: ServingParts): Serving {
 /** Learns what stores announce before the first message asks. */
 function probe(world: World): void {
   for (const pool of world.pools.values()) if (pool.capabilities === undefined) pool.probe();
-}
-
-function summarize({ config, tables }: Running): string {
-  const entries = [...tables.exact.values()].reduce((sum, table) => sum + (table.entryCount ?? 0), 0);
-  const { backends } = config;
-  return `${count(entries, "user")}, ${count(backends.size, "backend")}`;
-}
-
-function count(amount: number, word: string): string {
-  return `${amount} ${word}${amount === 1 ? "" : "s"}`;
 }
 
 function reasonsOf(error: unknown): readonly string[] {

@@ -40,7 +40,7 @@ interface OpenSource {
 }
 
 /**
- * Opens tables. A remote source whose settings did not change goes on with its connections, its breaker and whatever
+ * Opens tables. A remote source, or a file, whose settings did not change goes on with its connections, its breaker and whatever
  * it has read from files; caches begin empty.
  * @throws only where we are at fault: what is wrong with a source shows when it is asked
  */
@@ -79,7 +79,7 @@ export function openTables(
       ruled.set(name, withKeyRules(make(openSource("ruled")), settings.common.key));
     } else {
       const old = previous?.sources.get(name);
-      const isSame = type.kind === "remote" && old !== undefined && isSameSource(old.settings, settings);
+      const isSame = type.outlivesReload && old !== undefined && isSameSource(old.settings, settings);
       const guarded = isSame ? old.guarded : openSource("exact");
       sources.set(name, { settings, guarded });
       const table = make(guarded);

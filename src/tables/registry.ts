@@ -1,5 +1,11 @@
+import { FILE } from "./types/file-table.ts";
 import { STATIC } from "./types/static-table.ts";
+import { URL_TABLE } from "./types/url-table.ts";
 import type { TableType } from "./table-type.ts";
 
 /** The one list of table types, by the word in `type:`. */
-export const TABLE_TYPES: ReadonlyMap<string, TableType> = new Map([["static", STATIC]]);
+export const TABLE_TYPES: ReadonlyMap<string, TableType> = new Map([
+  ["static", STATIC],
+  ["file", FILE],
+  ["url", URL_TABLE],
+]);

@@ -9,17 +9,22 @@ import { describeSyntaxError } from "./syntax-fault.ts";
 /** Deepest nesting of collections. No option of ours lies deeper than five. */
 const MAX_DEPTH = 32;
 
-/**
- * @param limits from how many lines on a table is read by hand: see `liftTables`
- * @throws never: what is wrong with the text stands in `faults`
- */
-export function composeYaml(text: string, isBulk: IsBulk, limits?: LiftLimits): Composed {
-  const composed = composeLifted(liftTables(text, limits), isBulk);
-  return composed ?? composeLifted(liftNothing(text), isBulk) ?? { root: undefined, faults: [], duplicates: [] };
+export interface ComposeOptions {
+  /** From how many lines on a table is read by hand: see `liftTables`. */
+  readonly limits?: LiftLimits;
+  /** What stands as a value in a huge mapping, in the words of a fault. */
+  readonly bulkValue?: string;
+}
+
+/** @throws never: what is wrong with the text stands in `faults` */
+export function composeYaml(text: string, isBulk: IsBulk, options: ComposeOptions = {}): Composed {
+  const { limits, bulkValue = "one name" } = options;
+  const composed = composeLifted(liftTables(text, limits), isBulk, bulkValue);
+  return composed ?? composeLifted(liftNothing(text), isBulk, bulkValue) ?? { root: undefined, faults: [], duplicates: [] };
 }
 
 /** Undefined if lines were cut out that are no entries of a table: then the text must be parsed whole. */
-function composeLifted(lifted: LiftedText, isBulk: IsBulk): Composed | undefined {
+function composeLifted(lifted: LiftedText, isBulk: IsBulk, bulkValue: string): Composed | undefined {
   let events: Event[];
   try {
     events = parseEvents(lifted.text, { maxDepth: MAX_DEPTH });
@@ -28,5 +33,5 @@ function composeLifted(lifted: LiftedText, isBulk: IsBulk): Composed | undefined
     if (lifted.tables.size > 0) return undefined;
     return { root: undefined, faults: [describeSyntaxError(lifted.text, error)], duplicates: [] };
   }
-  return new Composer(lifted, events, isBulk).compose();
+  return new Composer(lifted, events, isBulk, bulkValue).compose();
 }

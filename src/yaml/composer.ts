@@ -36,6 +36,7 @@ export class Composer {
   readonly #lifted: LiftedText;
   readonly #events: readonly Event[];
   readonly #isBulk: IsBulk;
+  readonly #bulkValue: string;
   readonly #anchors = new Map<string, YamlNode | "open">();
   readonly #faults: ComposeFault[] = [];
   readonly #duplicates: DuplicateKey[] = [];
@@ -47,11 +48,13 @@ export class Composer {
   /** End of the last thing read, in the whole text: where an empty scalar stands. */
   #lastEnd = 0;
 
-  constructor(lifted: LiftedText, events: readonly Event[], isBulk: IsBulk) {
+  /** @param bulkValue what stands as a value in a huge mapping, in the words of a fault */
+  constructor(lifted: LiftedText, events: readonly Event[], isBulk: IsBulk, bulkValue: string) {
     this.#text = lifted.text;
     this.#lifted = lifted;
     this.#events = events;
     this.#isBulk = isBulk;
+    this.#bulkValue = bulkValue;
   }
 
   /** Undefined if lines were cut out that are no entries of a table. */
@@ -273,7 +276,7 @@ export class Composer {
   }
 
   #reportOddValue(value: YamlNode, key: string): void {
-    this.#report(value.offset, `the value of "${key}" must be one name, this is ${describeNode(value)}`);
+    this.#report(value.offset, `the value of "${key}" must be ${this.#bulkValue}, this is ${describeNode(value)}`);
   }
 }
 

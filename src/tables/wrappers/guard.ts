@@ -34,34 +34,50 @@ export function guardSource(source: Source, options: GuardOptions | undefined, c
 
 function unguarded(source: Source, { say }: SourceContext): Omit<GuardedSource, "entryCount"> {
   const never = new AbortController().signal;
+  const underWay = new Set<Promise<unknown>>();
   const failed = (error: unknown): Answer => {
     say("error", `a bug: ${reasonOf(error)}`);
     return { kind: "failed", reason: reasonOf(error), scope: "source" };
   };
+  function track<Value>(promise: Promise<Value>): Promise<Value> {
+    underWay.add(promise);
+    return promise.finally(() => underWay.delete(promise));
+  }
   const { write, list } = source;
   return {
     lookup(key) {
       try {
         const answer = source.lookup(key, never);
-        return answer instanceof Promise ? answer.catch(failed) : answer;
+        return answer instanceof Promise ? track(answer.catch(failed)) : answer;
       } catch (error) {
         return failed(error);
       }
     },
     write:
       write &&
-      (async (changes) => {
-        try {
-          return await write(changes, never);
-        } catch (error) {
-          return { kind: "uncertain", reason: reasonOf(error) };
-        }
-      }),
-    list: list && ((prefix) => list(prefix, never)),
+      ((changes) =>
+        track(
+          (async () => write.call(source, changes, never))().catch((error: unknown): WriteOutcome => ({
+            kind: "uncertain",
+            reason: reasonOf(error),
+          })),
+        )),
+    list: list && ((prefix) => failingAsTable(() => list.call(source, prefix, never))),
     close: async () => {
+      while (underWay.size > 0) await Promise.all(underWay);
       await source.close?.();
     },
   };
+}
+
+async function* failingAsTable(
+  open: () => AsyncIterable<readonly TableEntry[]>,
+): AsyncGenerator<readonly TableEntry[]> {
+  try {
+    yield* open();
+  } catch (error) {
+    throw error instanceof TableFailure ? error : new TableFailure(reasonOf(error), { cause: error });
+  }
 }
 
 class Guard {

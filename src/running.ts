@@ -1,0 +1,51 @@
+import type { Config } from "./config/config.ts";
+import type { Clock } from "./core/clock.ts";
+import type { Log } from "./core/log.ts";
+import { buildWorld } from "./relay/world.ts";
+import type { World } from "./relay/world.ts";
+import { openTables } from "./tables/open-tables.ts";
+import type { TableSet } from "./tables/open-tables.ts";
+
+/** A configuration in effect, and what was made of it. */
+export interface Running {
+  readonly config: Config;
+  readonly world: World;
+  readonly tables: TableSet;
+}
+
+export interface BuildingParts {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Known to this process alone. */
+  readonly loopToken: string;
+}
+
+/** What did not change goes on: sessions with stores, connections of tables. */
+export function buildRunning(
+  config: Config,
+  previous: Running | undefined,
+  { clock, log, loopToken }: BuildingParts,
+): Running {
+  const { backends, routing, lmtp } = config;
+  const tables = openTables(
+    config.tables,
+    { clock, say: (level, text) => log.write({ kind: "message", level, part: "table", text }) },
+    previous?.tables,
+  );
+  const context = { clock, log, hostname: lmtp.hostname, loopToken };
+  const generation = (previous?.world.generation ?? 0) + 1;
+  const parts = { generation, backends, tables: tables.exact, routing, lmtp, context };
+  return { config, tables, world: buildWorld(parts, previous?.world) };
+}
+
+/** What is served, in a few words. */
+export function summarize({ config: { backends, routing, listeners }, tables: { exact } }: Running): string {
+  const users = routing.tables.reduce((sum, name) => sum + (exact.get(name)?.entryCount ?? 0), 0);
+  const forMail = backends.size === 0 ? [] : [count(users, "user"), count(backends.size, "backend")];
+  const servesTables = listeners.some(({ protocol }) => protocol !== "lmtp");
+  return [...forMail, ...(servesTables ? [count(exact.size, "table")] : [])].join(", ");
+}
+
+export function count(amount: number, word: string): string {
+  return `${amount} ${word}${amount === 1 ? "" : "s"}`;
+}
