@@ -9,18 +9,16 @@ import { describeSyntaxError } from "./syntax-fault.ts";
 /** Deepest nesting of collections. No option of ours lies deeper than five. */
 const MAX_DEPTH = 32;
 
-export interface ComposeOptions {
-  /** From how many lines on a table is read by hand: see `liftTables`. */
-  readonly limits?: LiftLimits;
-  /** What stands as a value in a huge mapping, in the words of a fault. */
-  readonly bulkValue?: string;
-}
-
-/** @throws never: what is wrong with the text stands in `faults` */
-export function composeYaml(text: string, isBulk: IsBulk, options: ComposeOptions = {}): Composed {
-  const { limits, bulkValue = "one name" } = options;
+/**
+ * @param limits from how many lines on a table is read by hand: see `liftTables`
+ * @param bulkValue what stands as a value in a huge mapping, in the words of a fault
+ * @throws never: what is wrong with the text stands in `faults`
+ */
+export function composeYaml(text: string, isBulk: IsBulk, limits?: LiftLimits, bulkValue = "one name"): Composed {
   const composed = composeLifted(liftTables(text, limits), isBulk, bulkValue);
-  return composed ?? composeLifted(liftNothing(text), isBulk, bulkValue) ?? { root: undefined, faults: [], duplicates: [] };
+  return (
+    composed ?? composeLifted(liftNothing(text), isBulk, bulkValue) ?? { root: undefined, faults: [], duplicates: [] }
+  );
 }
 
 /** Undefined if lines were cut out that are no entries of a table: then the text must be parsed whole. */

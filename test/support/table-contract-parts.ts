@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
+import type { Clock } from "../../src/core/clock.ts";
 import type { GuardOptions } from "../../src/tables/options.ts";
 import type { Answer, Table } from "../../src/tables/table.ts";
 import type { TableType } from "../../src/tables/table-type.ts";
@@ -33,6 +34,8 @@ export interface TableContract {
   readonly holdsValues?: (value: string) => boolean;
   /** The source itself takes keys as equal that differ in blanks around them, as SQL's CHAR and LDAP do. */
   readonly ignoresBlanks?: boolean;
+  /** The system's, by default. */
+  readonly clock?: Clock;
   /** There is nothing outside the process that could fail. */
   readonly neverBreaks?: boolean;
   /** Once opened it answers in the same turn. */
@@ -141,8 +144,17 @@ export async function openForContract(
   return { ...open(contract, t, contractSource, GUARD), contractSource };
 }
 
-export function open({ type }: TableContract, t: TestContext, given: ContractSource, guard: GuardOptions): OpenedType {
-  const opened = openType(type, given.options, { guard, ...(given.others && { others: given.others }) });
+export function open(
+  { type, clock }: TableContract,
+  t: TestContext,
+  given: ContractSource,
+  guard: GuardOptions,
+): OpenedType {
+  const opened = openType(type, given.options, {
+    guard,
+    ...(clock && { clock }),
+    ...(given.others && { others: given.others }),
+  });
   t.after(() => opened.table.close());
   return opened;
 }
