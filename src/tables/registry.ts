@@ -1,4 +1,5 @@
 import { FILE } from "./types/file-table.ts";
+import { REGEXP } from "./types/regexp-table.ts";
 import { STATIC } from "./types/static-table.ts";
 import { URL_TABLE } from "./types/url-table.ts";
 import type { TableType } from "./table-type.ts";
@@ -7,5 +8,6 @@ import type { TableType } from "./table-type.ts";
 export const TABLE_TYPES: ReadonlyMap<string, TableType> = new Map([
   ["static", STATIC],
   ["file", FILE],
+  ["regexp", REGEXP],
   ["url", URL_TABLE],
 ]);
