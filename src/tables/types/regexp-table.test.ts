@@ -184,7 +184,7 @@ for (const [name, patterns, fault] of bad)
   test(`regexp, a fault: ${name}`, () => assert.deepEqual(faultsOf(REGEXP, { patterns }), [fault]));
 
 test("a pattern that would take other engines for ever takes milliseconds", (t) => {
-  for (const match of ["(a+)+$", "(a|aa)+$", "(.*)(.*)(.*)(.*)x$", "(a?){300}a{300}$"]) {
+  for (const match of ["(a+)+$", "(a|aa)+$", "(.*)(.*)(.*)(.*)x$", "(a?){20}a{20}$"]) {
     const compiled = compilePattern({ match, value: "$1", ignoresCase: true, isMultiline: false, isNegated: false });
     assert.ok(compiled.kind === "ok");
     const begun = performance.now();
@@ -192,14 +192,14 @@ test("a pattern that would take other engines for ever takes milliseconds", (t) 
     compiled.pattern.answer("a".repeat(100_000));
     const tookMs = performance.now() - begun;
     t.diagnostic(`${match}: ${tookMs.toFixed(1)} ms`);
-    // Measured: up to 100 ms. An exponential one would take longer than the sun lasts.
+    // Measured: up to 300 ms. An exponential one would take longer than the sun lasts.
     assert.ok(tookMs < 10_000);
   }
 });
 
 test("a key that is too long has failed, for it may be there", () => {
-  assert.deepEqual(ask([OLD], "a".repeat(10_001)), {
+  assert.deepEqual(ask([OLD], "a".repeat(4_097)), {
     kind: "failed",
-    reason: "the key is longer than 10000 characters",
+    reason: "the key is longer than 4096 characters",
   });
 });

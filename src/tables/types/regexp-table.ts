@@ -13,8 +13,8 @@ export interface RegexpTableOptions {
   readonly patterns: readonly PatternText[];
 }
 
-/** Longest key that is matched, in UTF-16 units: Postfix's longest query has 10000 bytes (socketmap_max_query_size). */
-const MAX_KEY_LENGTH = 10_000;
+/** Longest key that is matched, in UTF-16 units: twice the longest line that Postfix takes from a peer (line_length_limit). */
+const MAX_KEY_LENGTH = 4_096;
 
 const CASES = ["fold", "exact"] as const;
 
