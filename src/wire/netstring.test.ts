@@ -67,8 +67,17 @@ test("after malformed nothing more comes, and nothing is kept", () => {
   assert.equal(decoder.next(), undefined);
 });
 
+test("chunks that wait are read in order", () => {
+  const decoder = new NetstringDecoder(9);
+  for (const byte of Buffer.from("1:a,5:alias,0:,1:b,")) decoder.push(Buffer.of(byte));
+  const seen: string[] = [];
+  for (let event = decoder.next(); event !== undefined; event = decoder.next())
+    seen.push(event.kind === "payload" ? event.bytes.toString() : event.reason);
+  assert.deepEqual(seen, ["a", "alias", "", "b"]);
+});
+
 test("a whole payload is given on without a copy", () => {
-  const chunk = Buffer.from("5:alias,");
+  const chunk = Buffer.alloc(8, "5:alias,"); // alloc: of no pool that a copy could come from, too
   const decoder = new NetstringDecoder(9);
   decoder.push(chunk);
   const event = decoder.next();
@@ -76,9 +85,27 @@ test("a whole payload is given on without a copy", () => {
   assert.equal(event.bytes.buffer, chunk.buffer);
 });
 
-test("100 kB come through byte by byte, and no chunk is kept for it", () => {
+test("a payload given out stays as it is when the next one comes", () => {
+  const decoder = new NetstringDecoder(9);
+  const payloads: Buffer[] = [];
+  for (const piece of ["5:al", "ias,5:", "box", "es,"]) {
+    decoder.push(Buffer.from(piece));
+    const event = decoder.next();
+    if (event?.kind === "payload") payloads.push(event.bytes);
+  }
+  assert.deepEqual(payloads.map(String), ["alias", "boxes"]);
+});
+
+test("100 kB come through byte by byte, copied a few times only, and no chunk is kept for it", (t) => {
   const payload = Buffer.alloc(100_000, "0123456789");
-  assert.deepEqual(decodeInChunks(encodeNetstring(payload), 1, 100_000), [payload.toString()]);
+  const allocations = t.mock.method(Buffer, "allocUnsafe");
+  const joins = t.mock.method(Buffer, "concat");
+  const wire = encodeNetstring(payload);
+  allocations.mock.resetCalls();
+  joins.mock.resetCalls();
+  assert.deepEqual(decodeInChunks(wire, 1, 100_000), [payload.toString()]);
+  assert.ok(allocations.mock.callCount() < 20);
+  assert.equal(joins.mock.callCount(), 0);
 });
 
 test("a part of a large payload costs about what came of it", () => {

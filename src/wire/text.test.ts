@@ -43,6 +43,7 @@ test("a part of a buffer is decoded by itself", () => {
   assert.equal(decodeText(bytes, 1, 4), "\udcbc\udcfc\udcc3");
   assert.equal(decodeText(bytes, 3), "ü");
   assert.equal(decodeText(bytes, 2, 2), "");
+  assert.equal(decodeText(Buffer.from("ü"), 0, 1), "\udcc3", "though the whole is UTF-8");
 });
 
 test("surrogates that stand for no byte become the replacement character", () => {

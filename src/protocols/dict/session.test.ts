@@ -190,7 +190,7 @@ test("a transaction of too many changes fails, and no other", () => {
   const sets = (count: number): string => "S1\tshared/a\tx\n".repeat(count);
   const most = play(`${V3}B1\t\n${sets(MAX_CHANGES_PER_TRANSACTION)}C1\n`).at(-1);
   assert.ok(most?.kind === "commit" && most.changes.length === MAX_CHANGES_PER_TRANSACTION);
-  const actions = play(`${V3}B1\t\n${sets(MAX_CHANGES_PER_TRANSACTION + 2)}B2\t\nS2\tshared/b\ty\nC1\nC2\n`);
+  const actions = play(`${V3}B1\t\n${sets(MAX_CHANGES_PER_TRANSACTION + 1)}B2\t\nS2\tshared/b\ty\nC1\nC2\n`);
   assert.deepEqual(actions.map(describe), [
     OPEN,
     "reply F1\tmore than 10000 changes in one transaction\n",
