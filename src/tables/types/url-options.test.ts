@@ -2,11 +2,9 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import * as v from "valibot";
 import { CA_CERTIFICATE } from "../../../test/support/certificates.ts";
-import { faultsOf, toMaps } from "../../../test/support/open-type.ts";
+import { faultsOf } from "../../../test/support/open-type.ts";
 import { scratchFolder } from "../../../test/support/scratch-folder.ts";
-import { podopUrlSettings } from "./url-options.ts";
 import { URL_TABLE } from "./url-table.ts";
 
 const URL_OF_APP = "http://app/{}";
@@ -69,11 +67,4 @@ test("a CA is for TLS", (t) => {
   writeFileSync(path, CA_CERTIFICATE);
   assert.deepEqual(faultsOf(URL_TABLE, { url: "https://app/{}", ca_file: path }), []);
   assert.deepEqual(faultsOf(URL_TABLE, { url: URL_OF_APP, ca_file: path }), ['"ca_file" is for https:// alone']);
-});
-
-test("podop's URL means what it did, and the rest is as by default", () => {
-  const settings = podopUrlSettings("http://app/user/§");
-  const schema = v.parse(URL_TABLE.schema, toMaps({ url: "http://app/user/§", absent_status: ["4xx"] }));
-  assert.deepEqual(settings, { kind: "ok", value: URL_TABLE.toSettings(schema).options });
-  assert.equal(podopUrlSettings("app/user/{}").kind, "bad");
 });

@@ -25,8 +25,6 @@ export interface UrlTableOptions {
 /** Of a class they are never absent: the service says that it cannot answer now. */
 export const NEVER_ABSENT: ReadonlySet<number> = new Set([408, 425, 429]);
 
-const DEFAULT_CONNECTIONS = 32;
-
 export const URL_ENTRIES = {
   url: required(scalar("a URL with `{}` or `§` where the key goes", parseUrlTemplate), {
     description:
@@ -67,7 +65,7 @@ export const URL_ENTRIES = {
     description: "Certificates, in PEM, of the CAs that vouch for the service, in place of those that Node.js knows.",
     example: "/etc/mailshunt/ca.pem",
   }),
-  pool: withDefault(count(1, 1000), String(DEFAULT_CONNECTIONS), { description: "Connections at once, at most." }),
+  pool: withDefault(count(1, 1000), "32", { description: "Connections at once, at most." }),
 } satisfies SectionEntries;
 
 type Section = SectionOutput<typeof URL_ENTRIES>;
@@ -110,25 +108,6 @@ export function toUrlOptions(section: Section): UrlTableOptions {
     caCertificates: section.ca_file,
     maxConnections: section.pool,
   };
-}
-
-/** What `podop --type url --param URL` means. */
-export function podopUrlSettings(param: string): Parsed<UrlTableOptions> {
-  const url = parseUrlTemplate(param);
-  if (url.kind === "bad") return url;
-  return ok(
-    toUrlOptions({
-      url: url.value,
-      absent_status: ["4xx"],
-      format: "json",
-      headers: undefined,
-      bearer_token: undefined,
-      user: undefined,
-      password: undefined,
-      ca_file: undefined,
-      pool: DEFAULT_CONNECTIONS,
-    }),
-  );
 }
 
 function parseAbsentStatus(given: string): Parsed<AbsentStatus> {
