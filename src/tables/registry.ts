@@ -1,6 +1,9 @@
 import { FILE } from "./types/file-table.ts";
+import { FIRST } from "./types/first-table.ts";
+import { PIPE } from "./types/pipe-table.ts";
 import { REGEXP } from "./types/regexp-table.ts";
 import { STATIC } from "./types/static-table.ts";
+import { UNION } from "./types/union-table.ts";
 import { URL_TABLE } from "./types/url-table.ts";
 import type { TableType } from "./table-type.ts";
 
@@ -10,4 +13,7 @@ export const TABLE_TYPES: ReadonlyMap<string, TableType> = new Map([
   ["file", FILE],
   ["regexp", REGEXP],
   ["url", URL_TABLE],
+  ["first", FIRST],
+  ["union", UNION],
+  ["pipe", PIPE],
 ]);
