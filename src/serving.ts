@@ -13,6 +13,7 @@ import { becomeUser, findIdentity } from "./process/privileges.ts";
 import type { ServiceManager } from "./process/service-manager.ts";
 import { buildRunning, count, summarize } from "./running.ts";
 import type { Running } from "./running.ts";
+import { Deliveries } from "./relay/deliveries.ts";
 import type { World } from "./relay/world.ts";
 import { ListenerSet } from "./servers/listener-set.ts";
 import { createLmtpServer } from "./servers/lmtp-server.ts";
@@ -47,7 +48,7 @@ export interface Serving {
   abandon(): void;
 }
 
-/** For the ends of connections that we closed to reach the log, in ms. */
+/** For the ends of connections that we closed to reach the log, and for tables to take leave of their sources, in ms. */
 const LAST_WORDS_MS = 1_000;
 
 export function createServing(parts: ServingParts): Serving {
@@ -58,6 +59,7 @@ export function createServing(parts: ServingParts): Serving {
   let reloads = 0;
   let isStopping = false;
   /** Replaced configurations by which deliveries still go. */
+  const deliveries = new Deliveries();
   const leaving = new Set<World>();
   /** Resolves when there is none. */
   let drained = Promise.resolve();
@@ -70,7 +72,13 @@ export function createServing(parts: ServingParts): Serving {
     onAcceptFailed: (address, error) =>
       say("warning", `a connection to ${formatEndpoint(address)} was not accepted: ${error.message}`),
   });
-  const service = createProxyService({ world: () => inEffect().world, clock, log });
+  const service = createProxyService({
+    world: () => inEffect().world,
+    clock,
+    log,
+    deliveries,
+    onUncertain: () => undefined,
+  });
 
   function inEffect(): Running {
     if (running === undefined) throw new Error("served before the start");
@@ -226,7 +234,7 @@ export function createServing(parts: ServingParts): Serving {
   }
 
   /** Lets deliveries finish, those whose client has gone included, and ends them when their time is over. */
-  async function endWithin({ world: last, config }: Running): Promise<void> {
+  async function endWithin({ world: last, tables, config }: Running): Promise<void> {
     const limitMs = config.process.shutdownTimeoutMs;
     const ended = Promise.all([listeners.shutdown(), drained, whenDrained(last)]);
     if (!(await isDoneWithin(ended, limitMs))) {
@@ -236,6 +244,7 @@ export function createServing(parts: ServingParts): Serving {
       await isDoneWithin(ended, LAST_WORDS_MS);
     }
     last.retire(undefined);
+    await isDoneWithin(tables.close(), LAST_WORDS_MS);
   }
 
   function abandon(): void {

@@ -1,4 +1,5 @@
 import type { Parameters } from "../protocols/lmtp/command.ts";
+import type { Delivery } from "./deliveries.ts";
 import type { Reply } from "../protocols/lmtp/reply.ts";
 
 /** Where a recipient stands: `final` holds the last word on it, its RCPT reply or the one after the message. */
@@ -20,6 +21,7 @@ export interface Recipient {
   readonly parameters: Parameters;
   readonly askedMs: number;
   readonly answer: (reply: Reply) => void;
+  readonly delivery: Delivery;
   state: RecipientState;
   answeredMs: number;
 }

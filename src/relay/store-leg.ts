@@ -6,7 +6,7 @@ import type { MailCommand } from "../protocols/lmtp/server-session.ts";
 import { CommandPipeline } from "./command-pipeline.ts";
 import { addressFault, envelopeLines, rcptLine } from "./envelope.ts";
 import type { Recipient } from "./recipient.ts";
-import { judge, lostReply, unavailableReply, type ReplyNames, type VerdictStage } from "./verdict.ts";
+import { judge, lostReply, ownReply, unavailableReply, type ReplyNames, type VerdictStage } from "./verdict.ts";
 
 /** What the leg tells its transaction. Each recipient gets one `onAnswered`, and one `onFinal` if that was positive. */
 export interface LegEvents {
@@ -139,6 +139,14 @@ export class StoreLeg implements SessionUser {
     this.#takeBack();
     this.#session?.abort();
     this.#fail(lostReply(this.#names, reason, false));
+  }
+
+  /** As `giveUp`, and also while the message is on its way: the store gets no final dot. */
+  cutOff(reason: string): void {
+    if (this.#phase === "dot" || this.#phase === "leaving" || this.#phase === "over") return;
+    this.#takeBack();
+    this.#session?.abort();
+    this.#fail(ownReply(this.#names.session, 451, "4.2.1", reason));
   }
 
   onReply(reply: Reply): void {

@@ -4,10 +4,12 @@ import type { Parameters } from "../protocols/lmtp/command.ts";
 import { isPositive, reply, type Reply } from "../protocols/lmtp/reply.ts";
 import type { MailCommand } from "../protocols/lmtp/server-session.ts";
 import type { Route } from "../routing/route.ts";
+import type { Deliveries, Delivery, DeliveryStage } from "./deliveries.ts";
 import { deliveryRecord } from "./delivery-record.ts";
 import type { Recipient } from "./recipient.ts";
 import { routeReply } from "./route-reply.ts";
 import { StoreLeg, type LegEvents } from "./store-leg.ts";
+import { ownReply } from "./verdict.ts";
 import type { World } from "./world.ts";
 
 export interface TransactionContext {
@@ -16,6 +18,9 @@ export interface TransactionContext {
   readonly session: string;
   readonly clock: Clock;
   readonly log: Log;
+  readonly deliveries: Deliveries;
+  /** The store may hold the message of this delivery, or may yet take it. */
+  readonly onUncertain: (delivery: Delivery) => void;
   /** Stores take bytes of the body again. */
   onDrain(): void;
 }
@@ -95,11 +100,13 @@ export class Transaction {
       parameters,
       askedMs,
       answer,
+      delivery: this.#newDelivery(world.router.userKeyOf(address), askedMs, () => recipient),
       state: { phase: "asking" },
       answeredMs: askedMs,
     };
     this.#recipients.push(recipient);
     this.#unanswered += 1;
+    this.#context.deliveries.add(recipient.delivery);
     const route = world.router.route(address);
     if (!(route instanceof Promise)) return this.#onRoute(recipient, route);
     this.#unrouted += 1;
@@ -150,8 +157,37 @@ export class Transaction {
     else this.#end();
   }
 
+  #newDelivery(user: string, sinceMs: number, recipient: () => Recipient): Delivery {
+    const backendOf = (): string | undefined => this.#legOf.get(recipient())?.pool.options.name;
+    const stageOf = (): DeliveryStage => {
+      if (this.#phase === "dot") return "dot";
+      return recipient().state.phase === "asking" ? "asking" : "message";
+    };
+    return {
+      user,
+      session: this.#context.session,
+      sinceMs,
+      get backend() {
+        return backendOf();
+      },
+      get stage() {
+        return stageOf();
+      },
+      cut: (reason) => this.#cut(recipient(), reason),
+    };
+  }
+
+  /** All who share the session with the store share its end. */
+  #cut(recipient: Recipient, reason: string): void {
+    if (this.#phase === "over" || this.#phase === "dot") return;
+    const leg = this.#legOf.get(recipient);
+    if (leg === undefined) this.#onAnswered(recipient, ownReply(this.#context.session, 451, "4.2.1", reason));
+    else leg.cutOff(reason);
+  }
+
   #onRoute(recipient: Recipient, route: Route): void {
-    if (this.#phase === "over") return;
+    // While it was looked up the message, or this recipient, may have been given up.
+    if (this.#phase === "over" || recipient.state.phase !== "asking") return;
     if (route.kind !== "deliver") return this.#onAnswered(recipient, routeReply(route, this.#context.session));
     let leg = this.#legs.get(route.backend);
     const isNew = leg === undefined;
@@ -173,7 +209,10 @@ export class Transaction {
       ? { phase: "accepted" }
       : { phase: "final", reply: answer, wasAccepted: false, isUncertain: false };
     this.#unanswered -= 1;
-    if (!isPositive(answer)) this.#log(recipient, answer, false);
+    if (!isPositive(answer)) {
+      this.#log(recipient, answer, false);
+      this.#context.deliveries.remove(recipient.delivery);
+    }
     recipient.answer(answer);
     this.#checkData();
   }
@@ -186,6 +225,10 @@ export class Transaction {
 
   #settle(recipient: Recipient, final: Reply, isUncertain: boolean): void {
     recipient.state = { phase: "final", reply: final, wasAccepted: true, isUncertain };
+    const { delivery } = recipient;
+    // A drain that ends must find it written down.
+    if (isUncertain) this.#context.onUncertain(delivery);
+    this.#context.deliveries.remove(delivery);
   }
 
   #startLegs(): void {
@@ -236,6 +279,7 @@ export class Transaction {
     this.#phase = "over";
     this.#dataTimer?.cancel();
     for (const leg of this.#legs.values()) leg.abort();
+    for (const { delivery } of this.#recipients) this.#context.deliveries.remove(delivery);
     if (this.#isAdmitted) this.#context.world.leave();
     if (this.#unanswered > 0)
       for (const recipient of this.#recipients) if (recipient.state.phase === "asking") recipient.answer(TAKEN_BACK);

@@ -11,6 +11,8 @@ export interface RouterQuestion {
 }
 
 export interface Router {
+  /** The one name by which holds, directory and moves know the user of a recipient, as for `route`. */
+  userKeyOf(recipient: string): string;
   /**
    * Where mail for a recipient goes. Never throws or rejects; answers in the same turn while all tables do.
    * @param recipient the path as it came, one character a byte
@@ -73,5 +75,5 @@ export function createRouter({ options, tables, hasBackend }: RouterParts): Rout
     return { kind: "failed", userKey, source, reason: `there is no backend "${value}"` };
   }
 
-  return { route };
+  return { route, userKeyOf: (recipient) => userKeys(parseAddress(recipient), options).userKey };
 }

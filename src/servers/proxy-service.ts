@@ -1,5 +1,6 @@
 import type { Clock } from "../core/clock.ts";
 import type { Log } from "../core/log.ts";
+import type { Deliveries, Delivery } from "../relay/deliveries.ts";
 import { Transaction } from "../relay/transaction.ts";
 import type { World } from "../relay/world.ts";
 import type { LmtpService } from "./service.ts";
@@ -9,15 +10,18 @@ export interface ProxyServiceParts {
   readonly world: () => World;
   readonly clock: Clock;
   readonly log: Log;
+  readonly deliveries: Deliveries;
+  /** See `TransactionContext`. */
+  readonly onUncertain: (delivery: Delivery) => void;
 }
 
 /** The LMTP proxy as a service behind a listener. */
-export function createProxyService({ world, clock, log }: ProxyServiceParts): LmtpService {
+export function createProxyService({ world, ...parts }: ProxyServiceParts): LmtpService {
   return {
     get limits() {
       return world().lmtp;
     },
     announcement: (isTrustedClient) => world().announcement(isTrustedClient),
-    begin: (mail, session, onDrain) => new Transaction(mail, { world: world(), session, clock, log, onDrain }),
+    begin: (mail, session, onDrain) => new Transaction(mail, { ...parts, world: world(), session, onDrain }),
   };
 }

@@ -110,7 +110,7 @@ test("a delivery whose lookup is under way is drained, and goes to no store when
   await using store = await startFakeBackend();
   await using proxy = await startProxy({
     backends: { store: store.endpoint },
-    lookup: () => new Promise((resolve) => (answer = resolve)),
+    lookup: (key) => (key === "bob" ? { kind: "found", value: "store" } : new Promise((resolve) => (answer = resolve))),
   });
   using client = await openClient(proxy.endpoint);
   await client.send("MAIL FROM:<s@x>\r\nRCPT TO:<ann@x>\r\n");
@@ -120,9 +120,14 @@ test("a delivery whose lookup is under way is drained, and goes to no store when
   assert.deepEqual(await drained, { found: 1, cut: 1, left: [] });
   await client.expect("451 4.2.1");
   answer({ kind: "found", value: "store" });
-  await client.send("DATA\r\n");
-  await client.expect("503");
-  assert.equal(store.transactions.length, 0);
+  await client.send("RCPT TO:<bob@x>\r\nDATA\r\n");
+  await client.expect("250", "354");
+  await client.send("x\r\n.\r\n");
+  await client.expect("250");
+  assert.deepEqual(
+    store.transactions.map(({ recipients }) => recipients.map(({ address }) => address)),
+    [["bob@x"]],
+  );
 });
 
 test("what came after the drain began is not waited for", async () => {

@@ -1,7 +1,10 @@
+import assert from "node:assert/strict";
 import { createServer, type AddressInfo } from "node:net";
 import type { BackendOptions } from "../../src/backends/options.ts";
 import { systemClock, type Clock } from "../../src/core/clock.ts";
 import type { DeliveryRecord, LogEntry, LogMessage } from "../../src/core/log.ts";
+import { Deliveries } from "../../src/relay/deliveries.ts";
+import type { Delivery } from "../../src/relay/deliveries.ts";
 import type { LmtpOptions } from "../../src/relay/options.ts";
 import { buildWorld, type World } from "../../src/relay/world.ts";
 import type { RoutingOptions } from "../../src/routing/options.ts";
@@ -31,6 +34,9 @@ export interface Proxy {
   readonly server: ConnectionServer;
   readonly entries: LogEntry[];
   readonly deliveries: DeliveryRecord[];
+  readonly underWay: Deliveries;
+  /** Those of which the store may hold the message all the same. */
+  readonly uncertain: Delivery[];
   readonly messages: LogMessage[];
   /** Resolves once so many delivery lines are written in all. */
   waitForDeliveries(count: number): Promise<void>;
@@ -112,6 +118,8 @@ export async function startProxy(initial: ProxyOptions): Promise<Proxy> {
     return buildWorld(parts, previous);
   };
 
+  const underWay = new Deliveries();
+  const uncertain: Delivery[] = [];
   let world = build(undefined);
   const listener: LmtpListener = {
     protocol: "lmtp",
@@ -124,7 +132,13 @@ export async function startProxy(initial: ProxyOptions): Promise<Proxy> {
     maxConnectionsPerAddress: 10_000,
     ...initial.listener,
   };
-  const service = createProxyService({ world: () => world, clock, log });
+  const service = createProxyService({
+    world: () => world,
+    clock,
+    log,
+    deliveries: underWay,
+    onUncertain: (delivery) => void uncertain.push(delivery),
+  });
   const server = createLmtpServer({ listener, service, clock, log });
   const sockets = createServer({ allowHalfOpen: true }, (socket) => server.accept(socket));
   await new Promise<void>((resolve) => sockets.listen(0, "127.0.0.1", resolve));
@@ -137,6 +151,8 @@ export async function startProxy(initial: ProxyOptions): Promise<Proxy> {
     server,
     entries,
     deliveries,
+    underWay,
+    uncertain,
     get messages() {
       return entries.filter((entry) => entry.kind === "message");
     },
@@ -158,6 +174,7 @@ export async function startProxy(initial: ProxyOptions): Promise<Proxy> {
     async [Symbol.asyncDispose]() {
       server.destroy();
       world.destroy("the test is over");
+      assert.equal(underWay.count, 0, "a delivery is counted that is not under way any more");
       await new Promise<void>((resolve) => sockets.close(() => resolve()));
     },
   };

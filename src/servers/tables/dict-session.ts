@@ -10,6 +10,9 @@ import type { ServedTables } from "./served-tables.ts";
 import { NOTHING } from "./table-session.ts";
 import type { TableSession, Turn } from "./table-session.ts";
 
+/** How much of a name that is none of ours the log shows. */
+const MAX_NAME_SHOWN = 100;
+
 type Commit = DictAction & { readonly kind: "commit" };
 
 /** A Dovecot process that uses one dict. */
@@ -50,7 +53,7 @@ export class DictSession implements TableSession {
         this.#takesSeveralValues = action.takesSeveralValues;
         // The protocol has no word for it: as Dovecot's own server, we close.
         return this.#tables.find(this.#name) === undefined
-          ? { kind: "close", reason: `no table is named ${this.#name} here` }
+          ? { kind: "close", reason: `no table is named ${this.#name.slice(0, MAX_NAME_SHOWN)} here` }
           : NOTHING;
       case "lookup":
         return this.#lookup(this.#keys.toTable(action.key, action.user));

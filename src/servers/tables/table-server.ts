@@ -25,6 +25,12 @@ export interface TableServerParts {
 /** A name that no table has is told again after this time, in ms. */
 const REPEAT_MS = 60_000;
 
+/** Such names told in that time: what clients ask for must not fill the log. */
+const MAX_UNKNOWN_NAMES = 10;
+
+/** Of a name or key in a line of the log, in characters: a client may send a megabyte. */
+const MAX_SHOWN = 100;
+
 /** Serves tables to the clients of one listener. */
 export function createTableServer(parts: TableServerParts): ConnectionServer {
   const { listener, clock, log } = parts;
@@ -61,8 +67,8 @@ function newSession(listener: TableListener, served: ServedTables): TableSession
 
 function serve({ listener, tables, isDebugging, clock, log }: TableServerParts): ServedTables {
   const names = listener.protocol === "tcp-table" ? undefined : listener.tables;
-  let lastUnknown = "";
-  let lastUnknownMs = Number.NEGATIVE_INFINITY;
+  /** When each was told, oldest first. */
+  const toldUnknown = new Map<string, number>();
 
   function say(level: LogLevel, text: string): void {
     log.write({ kind: "message", level, part: "table", text });
@@ -70,13 +76,14 @@ function serve({ listener, tables, isDebugging, clock, log }: TableServerParts):
 
   function sayUnknown(name: string): void {
     const nowMs = clock.nowMs();
-    if (name === lastUnknown && nowMs - lastUnknownMs < REPEAT_MS) return;
-    lastUnknown = name;
-    lastUnknownMs = nowMs;
+    for (const [told, toldMs] of toldUnknown) if (nowMs - toldMs >= REPEAT_MS) toldUnknown.delete(told);
+    const shown = show(name);
+    if (toldUnknown.has(shown) || toldUnknown.size >= MAX_UNKNOWN_NAMES) return;
+    toldUnknown.set(shown, nowMs);
     const known = [...(names ?? tables()).keys()].join(", ");
     say(
       "warning",
-      `a ${listener.protocol} client asks for table ${JSON.stringify(name)}, which is not served at ${formatEndpoint(listener.address)}: known are ${known}`,
+      `a ${listener.protocol} client asks for table ${shown}, which is not served at ${formatEndpoint(listener.address)}: known are ${known}`,
     );
   }
 
@@ -91,12 +98,12 @@ function serve({ listener, tables, isDebugging, clock, log }: TableServerParts):
     onLookup(wireName, key, answer: Answer) {
       if (!isDebugging()) return;
       const reason = answer.kind === "failed" ? `: ${answer.reason}` : "";
-      say("debug", `${listener.protocol} ${wireName} ${JSON.stringify(key)}: ${answer.kind}${reason}`);
+      say("debug", `${listener.protocol} ${wireName} ${show(key)}: ${answer.kind}${reason}`);
     },
     onWrite(wireName, keys, outcome) {
       const isGood = outcome === "done" || outcome === "absent";
       if (isGood && !isDebugging()) return;
-      const shown = keys.slice(0, 3).map((key) => JSON.stringify(key));
+      const shown = keys.slice(0, 3).map(show);
       const more = keys.length > shown.length ? ` and ${keys.length - shown.length} more` : "";
       say(
         isGood ? "debug" : "warning",
@@ -105,3 +112,5 @@ function serve({ listener, tables, isDebugging, clock, log }: TableServerParts):
     },
   };
 }
+
+const show = (text: string): string => JSON.stringify(text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text);
