@@ -18,7 +18,7 @@ export interface TableConnectionParts {
  */
 const PATIENCE_MS = 60_000;
 
-/** Read ahead while a request is under way, in bytes; then reading pauses. */
+/** Read ahead of what is answered, in bytes; then reading pauses. */
 const MAX_AHEAD_BYTES = 65_536;
 
 /** How long a client may take to close after our last reply, in ms. */
@@ -29,6 +29,7 @@ export class TableConnection {
   readonly #parts: TableConnectionParts;
   readonly #connection: Connection;
   readonly #deadline: Deadline;
+  /** Read since there was no whole request to answer. */
   #aheadBytes = 0;
   #isUnderWay = false;
   #isPaused = false;
@@ -67,7 +68,7 @@ export class TableConnection {
   #onData(chunk: Buffer): void {
     if (this.#isEnding) return;
     this.#parts.session.push(chunk);
-    if (this.#isUnderWay) this.#aheadBytes += chunk.length;
+    this.#aheadBytes += chunk.length;
     this.#pump();
   }
 
@@ -75,7 +76,10 @@ export class TableConnection {
   #pump(): void {
     while (!this.#isUnderWay && !this.#isEnding && !this.#connection.isCongested) {
       const turn = this.#parts.session.next();
-      if (turn === undefined) break;
+      if (turn === undefined) {
+        this.#aheadBytes = 0;
+        break;
+      }
       if (turn instanceof Promise) this.#await(turn);
       else this.#take(turn);
     }
@@ -84,7 +88,6 @@ export class TableConnection {
 
   #await(turn: Promise<Turn>): void {
     this.#isUnderWay = true;
-    this.#aheadBytes = 0;
     void turn.then((late) => {
       this.#isUnderWay = false;
       if (this.#isClosed) return;
@@ -99,7 +102,6 @@ export class TableConnection {
         return this.#connection.writeBytes(turn.bytes);
       case "stream":
         this.#isUnderWay = true;
-        this.#aheadBytes = 0;
         void this.#stream(turn.pages);
         return;
       case "nothing":
