@@ -2,6 +2,7 @@ import { FILE } from "./types/file-table.ts";
 import { FIRST } from "./types/first-table.ts";
 import { PIPE } from "./types/pipe-table.ts";
 import { REGEXP } from "./types/regexp-table.ts";
+import { SOCKETMAP } from "./types/socketmap-table.ts";
 import { STATIC } from "./types/static-table.ts";
 import { UNION } from "./types/union-table.ts";
 import { URL_TABLE } from "./types/url-table.ts";
@@ -16,4 +17,5 @@ export const TABLE_TYPES: ReadonlyMap<string, TableType> = new Map([
   ["first", FIRST],
   ["union", UNION],
   ["pipe", PIPE],
+  ["socketmap", SOCKETMAP],
 ]);
