@@ -1,4 +1,4 @@
-import { ABSENT, DONE, found, TableFailure } from "../../src/tables/table.ts";
+import { DONE, found, TableFailure } from "../../src/tables/table.ts";
 import type { Answer, Change, Table, TableEntry, WriteOutcome } from "../../src/tables/table.ts";
 
 export interface MemoryTable extends Table {
