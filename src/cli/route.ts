@@ -119,6 +119,10 @@ function describeDecision(route: Route, lmtp: string | undefined): string {
 function describeReason(route: Route): string {
   const source = route.kind === "unknown" ? NO_SOURCE : route.source;
   switch (source.kind) {
+    case "hold":
+      return `a hold of ${source.owner}${source.reason === "" ? "" : `: ${source.reason}`}`;
+    case "directory":
+      return "the directory's entry";
     case "table":
       return `table ${source.table}, key ${source.key}`;
     case "fallback":

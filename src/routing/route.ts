@@ -1,5 +1,8 @@
 /** Why the router chose what it chose: enough for a log line and for `mailshunt route`. */
 export type RouteSource =
+  /** Somebody, or a move, pauses the user's deliveries. */
+  | { readonly kind: "hold"; readonly owner: string; readonly reason: string }
+  | { readonly kind: "directory" }
   | { readonly kind: "table"; readonly table: string; readonly key: string }
   | { readonly kind: "fallback" }
   | { readonly kind: "none" };

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ABSENT, type Answer } from "../tables/table.ts";
 import { lowercaseDomain, parseAddress, userKeys } from "./address.ts";
-import { createRouter, type RouterQuestion } from "./router.ts";
+import { createRouter, type DirectoryEntry, type RouterQuestion } from "./router.ts";
 
 const addresses = [
   { path: "User@Example.com", localPart: "User", domain: "Example.com" },
@@ -102,4 +102,56 @@ test("memory answers in the same turn, a promise goes on where it left off", asy
   assert.ok(!(inTurn instanceof Promise));
   const later = await routerOf({ t: () => Promise.resolve(ABSENT), u: { u: "new" } }).route("u@d");
   assert.equal(later.kind === "deliver" && later.backend, "new");
+});
+
+test("holds come before the directory's entry, that before the tables, and what fails ends the search", () => {
+  const entries: Readonly<Record<string, DirectoryEntry>> = {
+    held: { backend: "new", holds: [{ owner: "admin", reason: "moving" }] },
+    moved: { backend: "new", holds: [] },
+    lost: { backend: "gone", holds: [] },
+    word: { backend: "refuse", holds: [] },
+  };
+  const router = createRouter({
+    directory: {
+      find(user) {
+        if (user === "broken") throw new Error("disk I/O error");
+        return entries[user] ?? { backend: undefined, holds: [] };
+      },
+    },
+    options: { key: "localpart", recipientDelimiter: "+", tables: ["users"], unknown: "defer" },
+    tables: new Map([["users", { name: "users", lookup: (): Answer => ({ kind: "found", value: "old" }) }]]),
+    hasBackend: (name) => name === "old" || name === "new",
+  });
+  const routeOf = (user: string): unknown => router.route(`${user}@example.com`);
+  assert.deepEqual(routeOf("Held+x"), {
+    kind: "hold",
+    userKey: "held",
+    source: { kind: "hold", owner: "admin", reason: "moving" },
+  });
+  assert.deepEqual(routeOf("moved"), {
+    kind: "deliver",
+    userKey: "moved",
+    backend: "new",
+    source: { kind: "directory" },
+  });
+  assert.deepEqual(routeOf("other"), {
+    kind: "deliver",
+    userKey: "other",
+    backend: "old",
+    source: { kind: "table", table: "users", key: "other" },
+  });
+  const source = { kind: "directory" };
+  assert.deepEqual(routeOf("lost"), { kind: "failed", userKey: "lost", source, reason: 'there is no backend "gone"' });
+  assert.deepEqual(routeOf("word"), {
+    kind: "failed",
+    userKey: "word",
+    source,
+    reason: 'there is no backend "refuse"',
+  });
+  assert.deepEqual(routeOf("broken"), {
+    kind: "failed",
+    userKey: "broken",
+    source,
+    reason: "directory: disk I/O error",
+  });
 });

@@ -21,15 +21,30 @@ export interface Router {
   route(recipient: string, onQuestion?: (question: RouterQuestion) => void): Route | Promise<Route>;
 }
 
+/** What the router asks of the directory: anew for each recipient, in the turn in which its delivery was counted. */
+export interface RoutingDirectory {
+  /** @throws when it cannot tell */
+  find(userKey: string): DirectoryEntry;
+}
+
+export interface DirectoryEntry {
+  readonly backend: string | undefined;
+  readonly holds: readonly { readonly owner: string; readonly reason: string }[];
+}
+
 export interface RouterParts {
+  /** Undefined where none is configured. */
+  readonly directory?: RoutingDirectory | undefined;
   readonly options: RoutingOptions;
   readonly tables: ReadonlyMap<string, Table>;
   readonly hasBackend: (name: string) => boolean;
 }
 
 const FALLBACK: RouteSource = { kind: "fallback" };
+const DIRECTORY: RouteSource = { kind: "directory" };
 
-export function createRouter({ options, tables, hasBackend }: RouterParts): Router {
+/** In order: holds, the directory's entry, the tables, the fallback. Whatever cannot tell ends the search. */
+export function createRouter({ directory, options, tables, hasBackend }: RouterParts): Router {
   const asked = options.tables.map((name) => {
     const table = tables.get(name);
     if (table === undefined) throw new Error(`routing.tables names ${name}, which does not exist`);
@@ -38,6 +53,8 @@ export function createRouter({ options, tables, hasBackend }: RouterParts): Rout
 
   function route(recipient: string, onQuestion?: (question: RouterQuestion) => void): Route | Promise<Route> {
     const { userKey, tableKeys } = userKeys(parseAddress(recipient), options);
+    const entered = directory === undefined ? undefined : askDirectory(directory, userKey);
+    if (entered !== undefined) return entered;
 
     function askFrom(first: number): Route | Promise<Route> {
       for (let at = first; at < asked.length * tableKeys.length; at += 1) {
@@ -67,6 +84,24 @@ export function createRouter({ options, tables, hasBackend }: RouterParts): Rout
     }
 
     return askFrom(0);
+  }
+
+  /** @returns undefined where it has nothing to say of the user */
+  function askDirectory(asked: RoutingDirectory, userKey: string): Route | undefined {
+    let entry: DirectoryEntry;
+    try {
+      entry = asked.find(userKey);
+    } catch (error) {
+      const reason = `directory: ${error instanceof Error ? error.message : String(error)}`;
+      return { kind: "failed", userKey, source: DIRECTORY, reason };
+    }
+    const [hold] = entry.holds;
+    if (hold !== undefined)
+      return { kind: "hold", userKey, source: { kind: "hold", owner: hold.owner, reason: hold.reason } };
+    if (entry.backend === undefined) return undefined;
+    // A hold or a refusal is no backend here: the directory has words of its own for them.
+    if (hasBackend(entry.backend)) return { kind: "deliver", userKey, backend: entry.backend, source: DIRECTORY };
+    return { kind: "failed", userKey, source: DIRECTORY, reason: `there is no backend "${entry.backend}"` };
   }
 
   function toRoute(userKey: string, value: string, source: RouteSource): Route {
