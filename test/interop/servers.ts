@@ -7,10 +7,14 @@ import { POSTFIX_PACKAGES } from "../support/postfix.ts";
  * Installs the real mail servers where that is allowed.
  * @returns why the suite cannot run here, or false: what `skip` of node:test takes
  */
-export async function whyNoServers(): Promise<string | false> {
-  const answer = await ensurePackages([...POSTFIX_PACKAGES, ...DOVECOT_PACKAGES, ...CYRUS_PACKAGES]);
+export const whyNoServers = (): Promise<string | false> =>
+  whyNot([...POSTFIX_PACKAGES, ...DOVECOT_PACKAGES, ...CYRUS_PACKAGES]);
+
+/** Likewise for other packages. */
+export async function whyNot(packages: readonly string[]): Promise<string | false> {
+  const answer = await ensurePackages(packages);
   if (answer.kind === "missing") return `missing Debian packages: ${answer.packages.join(", ")} (${answer.reason})`;
-  if (process.geteuid?.() !== 0) return "Postfix and Dovecot start as root only";
+  if (process.geteuid?.() !== 0) return "the servers start as root only";
   return false;
 }
 

@@ -1,3 +1,6 @@
+import { chmod, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+
 /** A CA of our own, good until 2126. Its key is thrown away. */
 export const CA_CERTIFICATE = `-----BEGIN CERTIFICATE-----
 MIIBnzCCAUWgAwIBAgIUUacayg0y9K42oIJVvd5oZklpXlwwCgYIKoZIzj0EAwIw
@@ -34,3 +37,21 @@ DtnPt0muzQLYyTzGobMiQq+jI+uhRANCAAR8N2MMYeVK66lLGgW1289byqQE1EeN
 FqZZzm0/hKOaUKLX+J0tzNL1UM/tLi49+Jt7mNdCnqwsDtvOesNMcpLY
 -----END PRIVATE KEY-----
 `;
+
+export interface TlsFiles {
+  readonly caFile: string;
+  readonly certificateFile: string;
+  readonly keyFile: string;
+}
+
+/** What a server of TLS needs, and its client, in files below a folder. */
+export async function writeTlsFiles(folder: string): Promise<TlsFiles> {
+  const path = (name: string): string => join(folder, name);
+  const files = { caFile: path("ca.pem"), certificateFile: path("certificate.pem"), keyFile: path("key.pem") };
+  await writeFile(files.caFile, CA_CERTIFICATE);
+  await writeFile(files.certificateFile, SERVER_CERTIFICATE);
+  await writeFile(files.keyFile, SERVER_KEY);
+  // PostgreSQL wants its key to be readable by nobody else.
+  await chmod(files.keyFile, 0o600);
+  return files;
+}
