@@ -1,3 +1,4 @@
+import { DNS } from "./types/dns-table.ts";
 import { FILE } from "./types/file-table.ts";
 import { FIRST } from "./types/first-table.ts";
 import { PIPE } from "./types/pipe-table.ts";
@@ -18,4 +19,5 @@ export const TABLE_TYPES: ReadonlyMap<string, TableType> = new Map([
   ["union", UNION],
   ["pipe", PIPE],
   ["socketmap", SOCKETMAP],
+  ["dns", DNS],
 ]);

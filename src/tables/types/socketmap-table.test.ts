@@ -1,20 +1,18 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
 import fc from "fast-check";
-import { createFakeClock } from "../../../test/support/fake-clock.ts";
-import { faultsOf, openType } from "../../../test/support/open-type.ts";
+import { faultsOf } from "../../../test/support/open-type.ts";
 import { startRawServer } from "../../../test/support/raw-server.ts";
 import { scratchFolder } from "../../../test/support/scratch-folder.ts";
+import { always, openSocketmapTable } from "../../../test/support/socketmap-table.ts";
 import { testTableContract } from "../../../test/support/table-contract.ts";
 import type { TableContract } from "../../../test/support/table-contract.ts";
 import { until } from "../../../test/support/until.ts";
 import { encodeReply } from "../../protocols/socketmap/reply.ts";
 import { RequestDecoder } from "../../protocols/socketmap/request.ts";
-import type { Source } from "../source.ts";
 import type { Answer } from "../table.ts";
 import { SOCKETMAP } from "./socketmap-table.ts";
 
@@ -48,36 +46,9 @@ const contract = (name: string, socketPath: (t: TestContext) => string | undefin
 testTableContract(contract("socketmap", () => undefined));
 testTableContract(contract("socketmap over a unix socket", (t) => join(scratchFolder(t), "map")));
 
-interface Asked {
-  readonly source: Source;
-  readonly accepted: () => number;
-  lookup(key: string, signal?: AbortSignal): Promise<Answer>;
-}
-
-async function open(
-  t: TestContext,
-  serve: (socket: Socket, number: number) => void,
-  { pool = "10", clock = createFakeClock() } = {},
-): Promise<Asked> {
-  const server = await startRawServer(t, serve);
-  const { source } = openType(SOCKETMAP, { address: `127.0.0.1:${server.port}`, map: "users", pool }, { clock });
-  t.after(() => source.close?.());
-  return {
-    source,
-    accepted: () => server.accepted,
-    lookup: async (key, signal = new AbortController().signal) => source.lookup(key, signal),
-  };
-}
-
-/** Answers each request with the same bytes. */
-const always =
-  (bytes: string | Uint8Array) =>
-  (socket: Socket): void =>
-    void socket.on("data", () => socket.write(bytes));
-
 test("the request is one netstring of map and key", async (t) => {
   const seen: string[] = [];
-  const { lookup } = await open(t, (socket) => {
+  const { lookup } = await openSocketmapTable(t, (socket) => {
     socket.on("data", (chunk: Buffer) => {
       seen.push(chunk.toString("latin1"));
       socket.write("9:NOTFOUND ,");
@@ -111,7 +82,7 @@ const replies: readonly [reply: string, want: Answer["kind"] | RegExp, value?: s
 ];
 for (const [reply, want, value] of replies)
   test(`the answer to ${reply}`, async (t) => {
-    const { lookup, accepted } = await open(t, always(reply));
+    const { lookup, accepted } = await openSocketmapTable(t, always(reply));
     for (let round = 0; round < 2; round += 1) {
       const answer = await lookup("user");
       if (want instanceof RegExp) {
@@ -136,7 +107,7 @@ for (const reply of [
 ])
   test(`what is no netstring is failed and closes the connection: ${reply}`, async (t) => {
     let closed = 0;
-    const { lookup, accepted } = await open(t, (socket) => {
+    const { lookup, accepted } = await openSocketmapTable(t, (socket) => {
       socket.on("close", () => (closed += 1));
       always(reply)(socket);
     });
@@ -151,7 +122,7 @@ for (const reply of [
 
 test("the longest reply is taken, and a longer one not", async (t) => {
   const long = "x".repeat(100_000 - 3);
-  const { lookup } = await open(
+  const { lookup } = await openSocketmapTable(
     t,
     (socket, number) => {
       socket.on("data", () => socket.write(number === 1 ? `100000:OK ${long},` : `100001:OK ${long}x,`));
@@ -159,7 +130,7 @@ test("the longest reply is taken, and a longer one not", async (t) => {
     { pool: "1" },
   );
   assert.deepEqual(await lookup("user"), { kind: "found", value: long });
-  const { lookup: second } = await open(t, always(`100001:OK ${long}x,`));
+  const { lookup: second } = await openSocketmapTable(t, always(`100001:OK ${long}x,`));
   assert.equal((await second("user")).kind, "failed");
 });
 
@@ -169,7 +140,7 @@ test("cut at any byte, a reply is failed", async (t) => {
     for (const ending of ["end", "reset", "hang"] as const)
       for (let cut = 0; cut < reply.length; cut += 1) {
         const aborter = new AbortController();
-        const { lookup, accepted } = await open(t, (socket) => {
+        const { lookup, accepted } = await openSocketmapTable(t, (socket) => {
           socket.on("data", () => {
             if (cut > 0) socket.write(reply.slice(0, cut));
             if (ending === "end") socket.end();
@@ -190,7 +161,7 @@ test("cut at any byte, a reply is failed", async (t) => {
 
 test("garbage is failed", async (t) => {
   let bytes = Buffer.alloc(0);
-  const { lookup } = await open(t, (socket) => {
+  const { lookup } = await openSocketmapTable(t, (socket) => {
     socket.on("data", () => socket.end(bytes));
   });
   const word = fc.constantFrom("9:", "NOTFOUND ", ",", "OK", " ", ":", "0", "1", "\n", "\xff");
@@ -206,7 +177,7 @@ test("garbage is failed", async (t) => {
 });
 
 test("a reply in many pieces is one reply", async (t) => {
-  const { lookup } = await open(t, (socket) => {
+  const { lookup } = await openSocketmapTable(t, (socket) => {
     const send = (rest: string): void => {
       socket.write(rest.charAt(0));
       if (rest.length > 1) setImmediate(send, rest.slice(1));
@@ -217,151 +188,8 @@ test("a reply in many pieces is one reply", async (t) => {
     assert.deepEqual(await lookup("user"), { kind: "found", value: "old:new" });
 });
 
-test("what comes unasked is never taken for an answer", async (t) => {
-  // On the first connection with the reply, on the second one after it.
-  const { promise: closed, resolve } = Promise.withResolvers<void>();
-  const { lookup, accepted } = await open(t, (socket, number) => {
-    socket.on("data", () => {
-      socket.write(number === 1 ? "6:OK new,9:NOTFOUND ," : "6:OK new,");
-      if (number === 2) setTimeout(() => socket.write("9:NOTFOUND ,"), 1);
-    });
-    if (number === 2) socket.on("close", () => resolve());
-  });
-  assert.equal((await lookup("user")).kind, "found");
-  assert.equal((await lookup("user")).kind, "found");
-  assert.equal(accepted(), 2);
-  await closed;
-  assert.equal((await lookup("user")).kind, "found");
-  assert.equal(accepted(), 3);
-});
-
-test("a connection that was closed while it was idle costs no lookup", async (t) => {
-  for (const close of ["end", "resetAndDestroy"] as const) {
-    let requests = 0;
-    const { lookup, accepted } = await open(t, (socket, number) => {
-      let requestsHere = 0;
-      socket.on("data", () => {
-        requests += 1;
-        requestsHere += 1;
-        if (requestsHere === 1 && number !== 2) socket.write("6:OK new,");
-        else socket[close]();
-      });
-    });
-    assert.equal((await lookup("user")).kind, "found");
-    // The first connection is closed under the request, and so is the second: nobody asks a third time.
-    const answer = await lookup("user");
-    assert.ok(answer.kind === "failed" && answer.scope === "source");
-    assert.deepEqual([accepted(), requests], [2, 3]);
-    assert.equal((await lookup("user")).kind, "found");
-    assert.equal((await lookup("user")).kind, "found");
-    assert.deepEqual([accepted(), requests], [4, 6]);
-  }
-});
-
-test("nothing is asked twice after a format error, or when a part of the reply had come", async (t) => {
-  for (const second of ["x", "9:NOT"]) {
-    const { lookup, accepted } = await open(t, (socket) => {
-      let requests = 0;
-      socket.on("data", () => {
-        requests += 1;
-        if (requests === 1) socket.write("6:OK new,");
-        else socket.end(second);
-      });
-    });
-    assert.equal((await lookup("user")).kind, "found");
-    assert.equal((await lookup("user")).kind, "failed");
-    assert.equal(accepted(), 1);
-  }
-});
-
-test("who gives up closes the connection, and is not asked for again", async (t) => {
-  const aborter = new AbortController();
-  let requests = 0;
-  const { promise: closed, resolve } = Promise.withResolvers<void>();
-  const { lookup } = await open(
-    t,
-    (socket, number) => {
-      if (number === 1) socket.on("close", () => resolve());
-      socket.on("data", () => {
-        requests += 1;
-        if (requests === 1) aborter.abort(new Error("no answer within 5 ms"));
-        else socket.write("6:OK new,");
-      });
-    },
-    { pool: "1" },
-  );
-  const first = lookup("user", aborter.signal);
-  const other = new AbortController();
-  const waiting = lookup("user", other.signal);
-  const third = lookup("user");
-  const rejected = Promise.all([
-    assert.rejects(first, { message: "no answer within 5 ms" }),
-    assert.rejects(waiting, { message: "given up" }),
-  ]);
-  other.abort(new Error("given up"));
-  await rejected;
-  await closed;
-  assert.deepEqual(await third, { kind: "found", value: "new" });
-  await assert.rejects(lookup("user", AbortSignal.abort(new Error("late"))), { message: "late" });
-  assert.equal(requests, 2);
-});
-
-test("no more connections than the pool has, each with one request at a time", async (t) => {
-  let underWay = 0;
-  const { lookup, accepted } = await open(
-    t,
-    (socket) => {
-      let isBusy = false;
-      socket.on("data", () => {
-        assert.equal(isBusy, false);
-        isBusy = true;
-        underWay += 1;
-        assert.ok(underWay <= 3);
-        setImmediate(() => {
-          isBusy = false;
-          underWay -= 1;
-          socket.write("6:OK new,");
-        });
-      });
-    },
-    { pool: "3" },
-  );
-  await Promise.all(
-    Array.from({ length: 50 }, async (_, at) => assert.equal((await lookup(`user${at}`)).kind, "found")),
-  );
-  assert.equal(accepted(), 3);
-});
-
-test("a connection is closed after 8 s without a lookup", async (t) => {
-  const clock = createFakeClock();
-  const sockets: Socket[] = [];
-  const { lookup, accepted, source } = await open(
-    t,
-    (socket) => {
-      sockets.push(socket);
-      always("6:OK new,")(socket);
-    },
-    { clock },
-  );
-  await lookup("user");
-  clock.advance(7_999);
-  await lookup("user");
-  clock.advance(7_999);
-  await lookup("user");
-  assert.equal(accepted(), 1);
-  const [first] = sockets;
-  assert.ok(first);
-  const closed = once(first, "close");
-  clock.advance(8_000);
-  await closed;
-  await lookup("user");
-  assert.equal(accepted(), 2);
-  await source.close?.();
-  assert.equal(clock.pendingTimers, 0);
-});
-
 test("a key that no server would read is not asked for", async (t) => {
-  const { lookup, accepted } = await open(t, always("9:NOTFOUND ,"));
+  const { lookup, accepted } = await openSocketmapTable(t, always("9:NOTFOUND ,"));
   const answer = await lookup("k".repeat(100_000));
   assert.ok(answer.kind === "failed" && answer.scope === undefined);
   assert.equal(accepted(), 0);
