@@ -14,6 +14,7 @@ import type { ServiceManager } from "./process/service-manager.ts";
 import { buildRunning, count, summarize } from "./running.ts";
 import type { Running } from "./running.ts";
 import { Deliveries } from "./relay/deliveries.ts";
+import { Parking } from "./relay/parking.ts";
 import type { World } from "./relay/world.ts";
 import { ListenerSet } from "./servers/listener-set.ts";
 import { createLmtpServer } from "./servers/lmtp-server.ts";
@@ -77,6 +78,7 @@ export function createServing(parts: ServingParts): Serving {
     clock,
     log,
     deliveries,
+    parking: new Parking({ parkMs: 0, maxParked: 0 }, clock),
     onUncertain: () => undefined,
   });
 

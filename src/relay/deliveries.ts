@@ -14,6 +14,8 @@ export interface Delivery {
   /** Undefined until it is routed. */
   readonly backend: string | undefined;
   readonly stage: DeliveryStage;
+  /** A drain waits for it now, so that what belongs to it must not wait for another drain. */
+  onAwaited(): void;
   /** Ends it before its final dot, so that the store gets nothing of it and its sender tries again. Later it does nothing. */
   cut(reason: string): void;
 }
@@ -96,6 +98,7 @@ export class Deliveries {
         resolve({ found, cut, left: [...left] });
       };
       this.#drains.add(drain);
+      for (const delivery of [...left]) delivery.onAwaited();
     });
   }
 }

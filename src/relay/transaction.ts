@@ -6,6 +6,8 @@ import type { MailCommand } from "../protocols/lmtp/server-session.ts";
 import type { Route } from "../routing/route.ts";
 import type { Deliveries, Delivery, DeliveryStage } from "./deliveries.ts";
 import { deliveryRecord } from "./delivery-record.ts";
+import { ParkingBudget } from "./parking.ts";
+import type { Parking } from "./parking.ts";
 import type { Recipient } from "./recipient.ts";
 import { routeReply } from "./route-reply.ts";
 import { StoreLeg, type LegEvents } from "./store-leg.ts";
@@ -16,6 +18,9 @@ export interface TransactionContext {
   readonly world: World;
   /** Id of the client's session. */
   readonly session: string;
+  /** Its address, or a word for all of a unix socket. */
+  readonly client: string;
+  readonly parking: Parking;
   readonly clock: Clock;
   readonly log: Log;
   readonly deliveries: Deliveries;
@@ -53,10 +58,12 @@ export class Transaction {
   /** How many of them have had it. */
   #finalsGiven = 0;
   #isClientGone = false;
+  readonly #parking: ParkingBudget;
 
   constructor(mail: MailCommand, context: TransactionContext) {
     this.#mail = mail;
     this.#context = context;
+    this.#parking = new ParkingBudget(context.parking, context.client);
     this.#legEvents = {
       session: context.session,
       nowMs: () => context.clock.nowMs(),
@@ -106,8 +113,13 @@ export class Transaction {
     };
     this.#recipients.push(recipient);
     this.#unanswered += 1;
+    this.#route(recipient);
+  }
+
+  /** Counts the delivery and reads the hold in one turn, so that whoever holds the user waits for it or is seen by it. */
+  #route(recipient: Recipient): void {
     this.#context.deliveries.add(recipient.delivery);
-    const route = world.router.route(address);
+    const route = this.#context.world.router.route(recipient.address);
     if (!(route instanceof Promise)) return this.#onRoute(recipient, route);
     this.#unrouted += 1;
     void route.then((late) => {
@@ -115,6 +127,22 @@ export class Transaction {
       this.#onRoute(recipient, late);
       this.#startLegs();
     });
+  }
+
+  /** Waits for the end of the hold. What waits is not under way: the drain would wait for it. */
+  #park(recipient: Recipient, route: Route): boolean {
+    if (route.kind !== "hold" || route.source.kind !== "hold") return false;
+    const isParked = this.#parking.park(route.userKey, (end) => {
+      this.#unrouted -= 1;
+      if (this.#phase === "over" || recipient.state.phase !== "asking") return;
+      if (end === "released") this.#route(recipient);
+      else this.#onAnswered(recipient, routeReply(route, this.#context.session));
+      this.#startLegs();
+    });
+    if (!isParked) return false;
+    this.#unrouted += 1;
+    this.#context.deliveries.remove(recipient.delivery);
+    return true;
   }
 
   /**
@@ -151,6 +179,11 @@ export class Transaction {
     this.#giveFinals();
   }
 
+  /** Who cannot send the message any more has nothing to wait for. */
+  onAllSaid(): void {
+    this.#parking.spend();
+  }
+
   /** The client takes the message back or has gone. After the final dot the stores' replies are awaited all the same. */
   abort(): void {
     if (this.#phase === "dot") this.#isClientGone = true;
@@ -173,6 +206,7 @@ export class Transaction {
       get stage() {
         return stageOf();
       },
+      onAwaited: () => this.#parking.spend(),
       cut: (reason) => this.#cut(recipient(), reason),
     };
   }
@@ -188,6 +222,7 @@ export class Transaction {
   #onRoute(recipient: Recipient, route: Route): void {
     // While it was looked up the message, or this recipient, may have been given up.
     if (this.#phase === "over" || recipient.state.phase !== "asking") return;
+    if (this.#park(recipient, route)) return;
     if (route.kind !== "deliver") return this.#onAnswered(recipient, routeReply(route, this.#context.session));
     let leg = this.#legs.get(route.backend);
     const isNew = leg === undefined;
@@ -278,6 +313,7 @@ export class Transaction {
     const wasAskingData = this.#phase === "data";
     this.#phase = "over";
     this.#dataTimer?.cancel();
+    this.#parking.spend();
     for (const leg of this.#legs.values()) leg.abort();
     for (const { delivery } of this.#recipients) this.#context.deliveries.remove(delivery);
     if (this.#isAdmitted) this.#context.world.leave();

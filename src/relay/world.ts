@@ -11,6 +11,7 @@ export interface WorldParts {
   readonly generation: number;
   readonly backends: ReadonlyMap<string, BackendOptions>;
   readonly tables: RouterParts["tables"];
+  readonly directory?: RouterParts["directory"];
   readonly routing: RoutingOptions;
   readonly lmtp: LmtpOptions;
   readonly context: PoolContext;
@@ -31,8 +32,8 @@ export class World {
     this.lmtp = parts.lmtp;
     this.pools = pools;
     this.#loopToken = parts.context.loopToken;
-    const { routing: options, tables } = parts;
-    this.router = createRouter({ options, tables, hasBackend: (name) => pools.has(name) });
+    const { routing: options, tables, directory } = parts;
+    this.router = createRouter({ directory, options, tables, hasBackend: (name) => pools.has(name) });
   }
 
   /** Transactions under way whose recipients were routed by this configuration. */

@@ -22,6 +22,8 @@ export interface ClientSessionParts {
   readonly log: Log;
   /** Id for log lines and replies. */
   readonly session: string;
+  /** Undefined on a unix socket. */
+  readonly address: string | undefined;
   readonly isTrusted: boolean;
   readonly decoder: CommandDecoder;
   /** Takes replies as the wire has them. */
@@ -112,6 +114,11 @@ export class ClientSession {
   stop(): void {
     this.#isStopping = true;
     this.closeWhenIdle();
+  }
+
+  /** The client sends nothing more. */
+  onAllSaid(): void {
+    this.#message?.onAllSaid();
   }
 
   closeWhenIdle(): void {
@@ -229,7 +236,7 @@ export class ClientSession {
 
   #addRecipient({ recipient, parameters }: Extract<LmtpAction, { kind: "recipient" }>): void {
     if (this.#mail === undefined) throw new Error("RCPT without MAIL passed the session");
-    this.#message ??= this.#parts.service.begin(this.#mail, this.#parts.session, this.#parts.wake);
+    this.#message ??= this.#parts.service.begin(this.#mail, this.#parts, this.#parts.wake);
     const answer = this.#replies.reserve();
     this.#message.addRecipient(recipient.text, parameters, (given) => {
       answer(given);

@@ -12,6 +12,8 @@ export interface LmtpConnectionParts {
   readonly service: LmtpService;
   /** Id for log lines and replies. */
   readonly session: string;
+  /** Undefined on a unix socket. */
+  readonly address: string | undefined;
   readonly isTrusted: boolean;
   readonly clock: Clock;
   readonly log: Log;
@@ -35,7 +37,7 @@ export class LmtpConnection {
   /** The client has said that it will say no more. */
   #isAllSaid = false;
 
-  constructor(socket: Socket, { service, session, isTrusted, clock, log, onClosed }: LmtpConnectionParts) {
+  constructor(socket: Socket, { service, session, address, isTrusted, clock, log, onClosed }: LmtpConnectionParts) {
     this.#service = service;
     this.#onGone = onClosed;
     this.#decoder = new CommandDecoder(service.limits.maxLineBytes);
@@ -49,6 +51,7 @@ export class LmtpConnection {
     this.#session = new ClientSession({
       service,
       session,
+      address,
       isTrusted,
       log,
       decoder: this.#decoder,
@@ -120,6 +123,7 @@ export class LmtpConnection {
   /** What the client left unfinished is off, what it finished is still taken and answered. */
   #onEnd(): void {
     this.#isAllSaid = true;
+    this.#session.onAllSaid();
     this.#pump();
   }
 

@@ -40,6 +40,7 @@ export function createLmtpServer({ listener, service, clock, log }: LmtpServerPa
       new LmtpConnection(socket, {
         service,
         session: nextSession(),
+        address,
         // Clients of a unix socket have no address and are trusted: its mode decides who they are.
         isTrusted: address === undefined || trusted.check(address, isIPv6(address) ? "ipv6" : "ipv4"),
         clock,

@@ -1,6 +1,7 @@
 import type { Clock } from "../core/clock.ts";
 import type { Log } from "../core/log.ts";
 import type { Deliveries, Delivery } from "../relay/deliveries.ts";
+import type { Parking } from "../relay/parking.ts";
 import { Transaction } from "../relay/transaction.ts";
 import type { World } from "../relay/world.ts";
 import type { LmtpService } from "./service.ts";
@@ -11,6 +12,7 @@ export interface ProxyServiceParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly deliveries: Deliveries;
+  readonly parking: Parking;
   /** See `TransactionContext`. */
   readonly onUncertain: (delivery: Delivery) => void;
 }
@@ -22,6 +24,7 @@ export function createProxyService({ world, ...parts }: ProxyServiceParts): Lmtp
       return world().lmtp;
     },
     announcement: (isTrustedClient) => world().announcement(isTrustedClient),
-    begin: (mail, session, onDrain) => new Transaction(mail, { ...parts, world: world(), session, onDrain }),
+    begin: (mail, { session, address }, onDrain) =>
+      new Transaction(mail, { ...parts, world: world(), session, client: address ?? "unix", onDrain }),
   };
 }

@@ -19,6 +19,8 @@ export interface IncomingMessage {
   refuseBody(refusal: Reply): void;
   /** @param onFinalReply called once for each accepted recipient, in any order, maybe before this returns */
   finish(onFinalReply: (index: number, reply: Reply) => void): void;
+  /** The client sends nothing more, and may still read: it must not be kept waiting for long. */
+  onAllSaid(): void;
   /** The client takes the message back or has gone. */
   abort(): void;
 }
@@ -30,10 +32,17 @@ export interface SessionLimits {
   readonly idleTimeoutMs: number;
 }
 
+export interface ClientNames {
+  /** Id of its session, for log lines and replies. */
+  readonly session: string;
+  /** Its address; undefined on a unix socket. */
+  readonly address: string | undefined;
+}
+
 /** What stands behind an LMTP listener. */
 export interface LmtpService {
   readonly limits: SessionLimits;
   announcement(isTrustedClient: boolean): Announcement;
   /** @param onDrain to be called when `isCongested` has become false */
-  begin(mail: MailCommand, session: string, onDrain: () => void): IncomingMessage;
+  begin(mail: MailCommand, client: ClientNames, onDrain: () => void): IncomingMessage;
 }

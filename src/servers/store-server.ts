@@ -78,6 +78,6 @@ function createStoreService(store: Store, options: StoreServerOptions, clock: Cl
       dsn: false,
       xforward: isTrustedClient,
     }),
-    begin: (mail, session, onDrain) => new StoreMessage(mail, { store, session, clock, log, onDrain }),
+    begin: (mail, { session }, onDrain) => new StoreMessage(mail, { store, session, clock, log, onDrain }),
   };
 }

@@ -101,6 +101,10 @@ export class StoreMessage {
     void this.#deliverAll(onFinalReply);
   }
 
+  onAllSaid(): void {
+    // Nothing waits here.
+  }
+
   /** Before the final dot nothing is kept; after it the message is delivered whether the client hears of it or not. */
   abort(): void {
     if (this.#isOver) return;

@@ -5,9 +5,12 @@ import { systemClock, type Clock } from "../../src/core/clock.ts";
 import type { DeliveryRecord, LogEntry, LogMessage } from "../../src/core/log.ts";
 import { Deliveries } from "../../src/relay/deliveries.ts";
 import type { Delivery } from "../../src/relay/deliveries.ts";
+import { Parking } from "../../src/relay/parking.ts";
+import type { ParkingOptions } from "../../src/relay/parking.ts";
 import type { LmtpOptions } from "../../src/relay/options.ts";
 import { buildWorld, type World } from "../../src/relay/world.ts";
 import type { RoutingOptions } from "../../src/routing/options.ts";
+import type { RoutingDirectory } from "../../src/routing/router.ts";
 import type { ConnectionServer } from "../../src/servers/connection-server.ts";
 import { createLmtpServer } from "../../src/servers/lmtp-server.ts";
 import type { LmtpListener } from "../../src/servers/options.ts";
@@ -26,6 +29,9 @@ export interface ProxyOptions {
   readonly lmtp?: Partial<LmtpOptions>;
   readonly listener?: Partial<LmtpListener>;
   readonly clock?: Clock;
+  /** Default: no hold is waited for. */
+  readonly parking?: ParkingOptions;
+  readonly directory?: RoutingDirectory;
 }
 
 export interface Proxy {
@@ -35,6 +41,7 @@ export interface Proxy {
   readonly entries: LogEntry[];
   readonly deliveries: DeliveryRecord[];
   readonly underWay: Deliveries;
+  readonly parking: Parking;
   /** Those of which the store may hold the message all the same. */
   readonly uncertain: Delivery[];
   readonly messages: LogMessage[];
@@ -111,6 +118,7 @@ export async function startProxy(initial: ProxyOptions): Promise<Proxy> {
       generation,
       backends: new Map(backends),
       tables: new Map([["users", table]]),
+      directory: initial.directory,
       routing,
       lmtp,
       context,
@@ -120,6 +128,7 @@ export async function startProxy(initial: ProxyOptions): Promise<Proxy> {
 
   const underWay = new Deliveries();
   const uncertain: Delivery[] = [];
+  const parking = new Parking(initial.parking ?? { parkMs: 0, maxParked: 0 }, clock);
   let world = build(undefined);
   const listener: LmtpListener = {
     protocol: "lmtp",
@@ -137,6 +146,7 @@ export async function startProxy(initial: ProxyOptions): Promise<Proxy> {
     clock,
     log,
     deliveries: underWay,
+    parking,
     onUncertain: (delivery) => void uncertain.push(delivery),
   });
   const server = createLmtpServer({ listener, service, clock, log });
@@ -153,6 +163,7 @@ export async function startProxy(initial: ProxyOptions): Promise<Proxy> {
     deliveries,
     underWay,
     uncertain,
+    parking,
     get messages() {
       return entries.filter((entry) => entry.kind === "message");
     },
@@ -174,6 +185,7 @@ export async function startProxy(initial: ProxyOptions): Promise<Proxy> {
     async [Symbol.asyncDispose]() {
       server.destroy();
       world.destroy("the test is over");
+      assert.equal(parking.count, 0, "somebody waits who is not there any more");
       assert.equal(underWay.count, 0, "a delivery is counted that is not under way any more");
       await new Promise<void>((resolve) => sockets.close(() => resolve()));
     },
