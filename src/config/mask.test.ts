@@ -27,6 +27,8 @@ const byLook: readonly [string, string, string][] = [
   ],
   ["a reference stays", "password: { file: /etc/x }", "password: { file: /etc/x }"],
   ["a reference in braces stays", "a: { password: { env: X }, b: c }", "a: { password: { env: X }, b: c }"],
+  ["a token", "bearer_token: hunter2", "bearer_token: *******"],
+  ["a password in a URL", 'url: "http://me:hunter2@app/{}"', 'url: "http://**********@app/{}"'],
   ["other lines stay", "user: hunter2", "user: hunter2"],
 ];
 for (const [name, line, masked] of byLook)
@@ -50,4 +52,6 @@ test("with a tree, secrets are masked wherever they came from", () => {
   const text = "word: &p hunter2\nbackends:\n  a: { pasword: *p }\n  b: { user: u, passwort: hunter2, c: d }\n";
   assert.equal(shown(text, "word", true), "word: &p *******");
   assert.equal(shown(text, "b:", true), "  b: { user: u, passwort: *******, c: d }");
+  const table = "headers: { X-Key: hunter2, Y: { file: /etc/y } }\n";
+  assert.equal(shown(table, "headers", true), "headers: { *****: *******, *: { file: /etc/y } }");
 });

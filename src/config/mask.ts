@@ -7,9 +7,12 @@ export interface SecretRange {
   readonly end: number;
 }
 
-/** Also keys that were meant to be `password`: the line that reports the misspelling must not show it. */
+/**
+ * Also keys that were meant to be `password`: the line that reports the misspelling must not show it. Headers of a
+ * request may hold what lets us in.
+ */
 export const isSecretKey = (key: string): boolean =>
-  /pass|secret|pwd/i.test(key) || countEdits(key.toLowerCase(), "password", 3) < 3;
+  /pass|secret|pwd|token|^headers$/i.test(key) || countEdits(key.toLowerCase(), "password", 3) < 3;
 
 export function findSecrets(root: YamlNode): SecretRange[] {
   const ranges: SecretRange[] = [];
@@ -58,14 +61,16 @@ export function hideSecrets(text: string, part: LinePart, secrets: readonly Secr
 
 const mask = (secret: string): string => secret.replaceAll(/\S/g, "*");
 
-const SECRET_KEY = String.raw`(?:pass|pwd|secret)\w*["']?\s*:\s*(?!\s*\{\s*["']?(?:file|env)["']?\s*:)`;
+const SECRET_KEY = String.raw`(?:pass|pwd|secret|token)\w*["']?\s*:\s*(?!\s*\{\s*["']?(?:file|env)["']?\s*:)`;
 const VALUE_TO_LINE_END = new RegExp(`(?<=${SECRET_KEY})\\S.*$`, "i");
 const VALUE_IN_BRACES = new RegExp(`(?<=${SECRET_KEY})(?=\\S)(?:"(?:[^"\\\\]|\\\\.)*"|'(?:[^']|'')*'|[^,}]*)`, "gi");
-const IN_BRACES = /[{,]\s*["']?\w*(?:pass|pwd|secret)/i;
+const IN_BRACES = /[{,]\s*["']?\w*(?:pass|pwd|secret|token)/i;
+
+const USER_IN_URL = /(?<=:\/\/)[^/\s"'@]+(?=@)/g;
 
 /** By the look of the line, for files that are no YAML, of which there is no tree. Rather hides too much. */
 const maskValues = (line: string): string =>
-  line.replace(IN_BRACES.test(line) ? VALUE_IN_BRACES : VALUE_TO_LINE_END, mask);
+  line.replace(IN_BRACES.test(line) ? VALUE_IN_BRACES : VALUE_TO_LINE_END, mask).replace(USER_IN_URL, mask);
 
 const OPEN_SECRET = new RegExp(`${SECRET_KEY}[^{]*$`, "i");
 
