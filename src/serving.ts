@@ -79,7 +79,7 @@ export function createServing(parts: ServingParts): Serving {
     log,
     deliveries,
     parking: new Parking({ parkMs: 0, maxParked: 0 }, clock),
-    onUncertain: () => undefined,
+    onUncertain: () => Promise.resolve(),
   });
 
   function inEffect(): Running {

@@ -24,8 +24,8 @@ export interface TransactionContext {
   readonly clock: Clock;
   readonly log: Log;
   readonly deliveries: Deliveries;
-  /** The store may hold the message of this delivery, or may yet take it. */
-  readonly onUncertain: (delivery: Delivery) => void;
+  /** The store may hold the message of this delivery, or may yet take it. Resolves when that is written down; never rejects. */
+  readonly onUncertain: (delivery: Delivery) => Promise<void>;
   /** Stores take bytes of the body again. */
   onDrain(): void;
 }
@@ -260,10 +260,10 @@ export class Transaction {
 
   #settle(recipient: Recipient, final: Reply, isUncertain: boolean): void {
     recipient.state = { phase: "final", reply: final, wasAccepted: true, isUncertain };
-    const { delivery } = recipient;
+    const { deliveries, onUncertain } = this.#context;
     // A drain that ends must find it written down.
-    if (isUncertain) this.#context.onUncertain(delivery);
-    this.#context.deliveries.remove(delivery);
+    if (isUncertain) void onUncertain(recipient.delivery).then(() => deliveries.remove(recipient.delivery));
+    else deliveries.remove(recipient.delivery);
   }
 
   #startLegs(): void {
@@ -315,7 +315,8 @@ export class Transaction {
     this.#dataTimer?.cancel();
     this.#parking.spend();
     for (const leg of this.#legs.values()) leg.abort();
-    for (const { delivery } of this.#recipients) this.#context.deliveries.remove(delivery);
+    for (const { delivery, state } of this.#recipients)
+      if (state.phase !== "final") this.#context.deliveries.remove(delivery);
     if (this.#isAdmitted) this.#context.world.leave();
     if (this.#unanswered > 0)
       for (const recipient of this.#recipients) if (recipient.state.phase === "asking") recipient.answer(TAKEN_BACK);

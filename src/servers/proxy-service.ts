@@ -14,7 +14,7 @@ export interface ProxyServiceParts {
   readonly deliveries: Deliveries;
   readonly parking: Parking;
   /** See `TransactionContext`. */
-  readonly onUncertain: (delivery: Delivery) => void;
+  readonly onUncertain: (delivery: Delivery) => Promise<void>;
 }
 
 /** The LMTP proxy as a service behind a listener. */

@@ -147,7 +147,10 @@ export async function startProxy(initial: ProxyOptions): Promise<Proxy> {
     log,
     deliveries: underWay,
     parking,
-    onUncertain: (delivery) => void uncertain.push(delivery),
+    onUncertain(delivery) {
+      uncertain.push(delivery);
+      return Promise.resolve();
+    },
   });
   const server = createLmtpServer({ listener, service, clock, log });
   const sockets = createServer({ allowHalfOpen: true }, (socket) => server.accept(socket));
