@@ -2,11 +2,13 @@ import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "../core/clock.ts";
 import type { LogLevel } from "../core/log.ts";
 import type { CommonOptions } from "./options.ts";
+import { errorText } from "./error-text.ts";
 import { TABLE_TYPES } from "./registry.ts";
+import type { Source } from "./source.ts";
 import type { Change, Table, WriteOutcome } from "./table.ts";
 import { Cache } from "./wrappers/cache.ts";
 import { guardSource } from "./wrappers/guard.ts";
-import type { GuardedSource } from "./wrappers/guard.ts";
+import type { GuardedSource } from "./wrappers/guarded-source.ts";
 import { withKeyRules } from "./wrappers/key-rules.ts";
 import { applyValueRules } from "./wrappers/value-rules.ts";
 
@@ -37,12 +39,15 @@ export interface TableSet {
 interface OpenSource {
   readonly settings: TableSettings;
   readonly guarded: GuardedSource;
+  /** Opening it did not fail. */
+  readonly isOpen: boolean;
 }
 
 /**
  * Opens tables. A remote source, or a file, whose settings did not change goes on with its connections, its breaker and whatever
  * it has read from files; caches begin empty.
- * @throws only where we are at fault: what is wrong with a source shows when it is asked
+ * What is wrong with a source shows when it is asked.
+ * @throws only where we are at fault: a type or a member that does not exist
  */
 export function openTables(
   configured: ReadonlyMap<string, TableSettings>,
@@ -52,6 +57,7 @@ export function openTables(
   const exact = new Map<string, Table>();
   const ruled = new Map<string, Table>();
   const sources = new Map<string, OpenSource>();
+  const composites: GuardedSource[] = [];
   /** What must forget when a table is written. */
   const dependents = new Map<string, (() => void)[]>();
 
@@ -63,25 +69,36 @@ export function openTables(
     const type = TABLE_TYPES.get(settings.type);
     if (type === undefined) throw new Error(`table ${name} is of an unregistered type ${settings.type}`);
     const say = (level: LogLevel, text: string): void => context.say(level, `table ${name}: ${text}`);
-    const members: string[] = [];
+    const members = new Set<string>();
+    let isOpen = true;
     const openSource = (face: "exact" | "ruled"): GuardedSource => {
       const tableNamed = (member: string): Table => {
-        members.push(member);
+        members.add(member);
         return openNamed(member, face);
       };
       const sourceContext = { name, clock: context.clock, say, tableNamed };
-      return guardSource(type.open(settings.options, sourceContext), settings.common.guard, sourceContext);
+      let source: Source;
+      try {
+        source = type.open(settings.options, sourceContext);
+      } catch (error) {
+        isOpen = false;
+        say("error", `it cannot be opened, so lookups fail: ${errorText(error)}`);
+        source = failingSource(`the table could not be opened: ${errorText(error)}`);
+      }
+      return guardSource(source, settings.common.guard, sourceContext);
     };
     const make = (guarded: GuardedSource): Table =>
       makeTable(name, settings.common, guarded, context.clock, dependents);
     if (type.kind === "composite") {
-      exact.set(name, make(openSource("exact")));
-      ruled.set(name, withKeyRules(make(openSource("ruled")), settings.common.key));
+      const faces = { exact: openSource("exact"), ruled: openSource("ruled") };
+      composites.push(faces.exact, faces.ruled);
+      exact.set(name, make(faces.exact));
+      ruled.set(name, withKeyRules(make(faces.ruled), settings.common.key));
     } else {
       const old = previous?.sources.get(name);
-      const isSame = type.outlivesReload && old !== undefined && isSameSource(old.settings, settings);
+      const isSame = type.outlivesReload && old !== undefined && old.isOpen && isSameSource(old.settings, settings);
       const guarded = isSame ? old.guarded : openSource("exact");
-      sources.set(name, { settings, guarded });
+      sources.set(name, { settings, guarded, isOpen });
       const table = make(guarded);
       exact.set(name, table);
       ruled.set(name, withKeyRules(table, settings.common.key));
@@ -102,12 +119,17 @@ export function openTables(
     ruled,
     sources,
     async close(next) {
+      // Who asks several tables one after the other still needs them.
+      await Promise.allSettled(composites.map((composite) => composite.close()));
       const kept = new Set([...(next?.sources.values() ?? [])].map(({ guarded }) => guarded));
       const ended = [...sources.values()].filter(({ guarded }) => !kept.has(guarded));
       await Promise.allSettled(ended.map(({ guarded }) => guarded.close()));
     },
   };
 }
+
+/** One that cannot be opened does not stop the daemon: whoever asks it tries again later. */
+const failingSource = (reason: string): Source => ({ lookup: () => ({ kind: "failed", reason, scope: "source" }) });
 
 /** What stands around a source may change without it. */
 const isSameSource = (old: TableSettings, next: TableSettings): boolean =>

@@ -1,11 +1,12 @@
+import * as v from "valibot";
 import { list, optional, section, withDefault } from "../core/option-schema.ts";
-import type { SectionEntries, SectionOutput } from "../core/option-schema.ts";
-import { choice, count, duration, recipientDelimiter, scalar, text } from "../core/option-values.ts";
+import type { OptionSchema, SectionEntries, SectionOutput } from "../core/option-schema.ts";
+import { choice, count, duration, recipientDelimiter, scalar } from "../core/option-values.ts";
 import { bad, ok } from "../core/units.ts";
 import type { Parsed } from "../core/units.ts";
 
 /**
- * `memory` answers at once and cannot be out of reach; `remote` asks somebody and may wait or fail;
+ * `memory` answers from memory, once that is filled; `remote` asks somebody and may wait or fail;
  * `composite` asks other tables.
  */
 export type TableKind = "memory" | "remote" | "composite";
@@ -59,6 +60,13 @@ export interface CommonOptions {
   readonly guard: GuardOptions | undefined;
 }
 
+/** None would make every key absent. */
+const keyForms = (): OptionSchema<readonly KeyForm[]> =>
+  v.pipe(
+    list(choice(KEY_FORMS), "[address, localpart, '@domain', domain]"),
+    v.check((forms) => forms.length > 0, "there must be one form at least: without it nothing would ever be found"),
+  );
+
 const keySchema = section({
   fold: withDefault(choice(["none", "domain", "all"]), "domain", {
     description:
@@ -70,7 +78,7 @@ const keySchema = section({
     example: '"+"',
     defaultText: '""',
   }),
-  try: withDefault(list(choice(KEY_FORMS), "[address, localpart, '@domain', domain]"), () => ["address"], {
+  try: withDefault(keyForms(), () => ["address"], {
     description:
       'Forms of an address, asked in order until one is found: `address`, `localpart`, `"@domain"`, `domain`. ' +
       "A key without `@` is asked as it is.",
@@ -80,7 +88,7 @@ const keySchema = section({
 });
 
 const valueSchema = section({
-  json: optional(text("names of members, joined by dots"), {
+  json: optional(scalar("names of members, joined by dots", parseJsonPath), {
     description:
       "The value is JSON, of which this member is taken, such as `quota.bytes`. Where it is missing the lookup has failed; `null` is absent.",
     example: "mail.host",
@@ -90,6 +98,12 @@ const valueSchema = section({
     example: '"lmtp:inet:{value}:24"',
   }),
 });
+
+function parseJsonPath(given: string): Parsed<string> {
+  return given.split(".").includes("")
+    ? bad(`expected names of members joined by dots, such as quota.bytes, got "${given}"`)
+    : ok(given);
+}
 
 const TEMPLATE_WORDS: ReadonlySet<string> = new Set(["value", "key", "localpart", "domain"]);
 
@@ -112,7 +126,7 @@ const cacheSchema = section({
   }),
 });
 
-const breakerSchema = section({
+const breakerSection = section({
   failures: withDefault(count(1, 1_000_000), "5", {
     description: "Failures of the source in a row after which lookups fail at once.",
   }),
@@ -121,6 +135,14 @@ const breakerSchema = section({
   }),
   max_backoff: withDefault(duration(1), "30s", { description: "How long at most." }),
 });
+
+const breakerSchema: typeof breakerSection = v.pipe(
+  breakerSection,
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (dataset.typed && dataset.value.min_backoff > dataset.value.max_backoff)
+      addIssue({ message: '"min_backoff" is longer than "max_backoff"' });
+  }),
+);
 
 const keyEntries = {
   key: optional(keySchema, {

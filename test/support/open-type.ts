@@ -7,7 +7,7 @@ import type { Source } from "../../src/tables/source.ts";
 import type { Table } from "../../src/tables/table.ts";
 import type { TableType } from "../../src/tables/table-type.ts";
 import { guardSource } from "../../src/tables/wrappers/guard.ts";
-import type { GuardedSource } from "../../src/tables/wrappers/guard.ts";
+import type { GuardedSource } from "../../src/tables/wrappers/guarded-source.ts";
 
 /** What stands below `type:` in a file, as objects, arrays and text; anything else is given to the schema as it is. */
 export type RawOptions = Readonly<Record<string, unknown>>;

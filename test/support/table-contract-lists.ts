@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { TableFailure } from "../../src/tables/table.ts";
-import type { GuardedSource } from "../../src/tables/wrappers/guard.ts";
+import type { GuardedSource } from "../../src/tables/wrappers/guarded-source.ts";
 import { IMPATIENT, open, openForContract } from "./table-contract-parts.ts";
 import type { ContractTest, TableContract } from "./table-contract-parts.ts";
 

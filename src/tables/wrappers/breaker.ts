@@ -78,20 +78,20 @@ export class Breaker {
       }
       case "open":
         // Lookups that were under way when it opened say nothing new.
-        if (isProbe)
-          this.#open(state.sinceMs, Math.min(state.backoffMs * 2, this.#options.maxBackoffMs), reason, false);
+        if (isProbe) this.#open(state.sinceMs, state.backoffMs * 2, reason, false);
         return;
     }
   }
 
-  /** Nothing is known of how it went, as nobody waited for it. */
+  /** Nothing is known of the source by it. */
   abandoned({ isProbe }: { readonly isProbe: boolean }): void {
     const state = this.#state;
     if (isProbe && state.phase === "open") this.#state = { ...state, isProbing: false };
   }
 
-  #open(sinceMs: number, backoffMs: number, reason: string, isNew: boolean): void {
-    const forMs = backoffMs * (0.75 + this.#random() / 2);
+  #open(sinceMs: number, wantedMs: number, reason: string, isNew: boolean): void {
+    const backoffMs = Math.min(wantedMs, this.#options.maxBackoffMs);
+    const forMs = backoffMs * (0.75 + this.#random() / 4);
     const untilMs = this.#clock.nowMs() + forMs;
     this.#state = { phase: "open", sinceMs, untilMs, backoffMs, reason, isProbing: false };
     if (isNew) this.#events.opened(reason, forMs);

@@ -1,83 +1,51 @@
 import type { Clock } from "../../core/clock.ts";
+import { errorText } from "../error-text.ts";
 import type { GuardOptions } from "../options.ts";
 import type { Source, SourceContext } from "../source.ts";
 import { TableFailure } from "../table.ts";
-import type { Answer, Change, TableEntry, WriteOutcome } from "../table.ts";
+import type { Answer, TableEntry, WriteOutcome } from "../table.ts";
 import { Breaker } from "./breaker.ts";
+import type { Admission } from "./breaker.ts";
+import type { GuardedSource } from "./guarded-source.ts";
 import { Slots } from "./slots.ts";
+import { toTableFailure, unguarded } from "./unguarded.ts";
 
-/** A source with whom nobody waits too long, and who is not asked too much. Never throws or rejects. */
-export interface GuardedSource {
-  readonly entryCount?: number;
-  lookup(key: string): Answer | Promise<Answer>;
-  readonly write: ((changes: readonly Change[]) => Promise<WriteOutcome>) | undefined;
-  readonly list: ((prefix: string) => AsyncIterable<readonly TableEntry[]>) | undefined;
-  /** Resolves when what was under way has ended and the source is closed. */
-  close(): Promise<void>;
-}
+export type { GuardedSource } from "./guarded-source.ts";
 
 /** A failure is told again after this time at the earliest, in ms: one broken user must not fill the log. */
 const REPEAT_MS = 60_000;
+/** Failures told in that time, at most: a reason may name the key. */
+const MAX_TOLD = 20;
+
+/** One thing that is asked of a source. */
+interface Task<Value> {
+  readonly what: "a lookup" | "a write" | "a list";
+  readonly act: (signal: AbortSignal) => Value | Promise<Value>;
+  /** What a value says of the source, whatever it says of the key. */
+  readonly judge: (value: Value) => Verdict;
+}
+
+type Verdict =
+  | { readonly kind: "answers" }
+  | { readonly kind: "fails"; readonly reason: string }
+  | { readonly kind: "unknown" };
+
+const ANSWERS: Verdict = { kind: "answers" };
+const UNKNOWN: Verdict = { kind: "unknown" };
 
 /** `wasBegun`: the source was asked, and may have done something. */
 type Ended<Value> =
   | { readonly kind: "value"; readonly value: Value }
   | { readonly kind: "failed"; readonly reason: string; readonly wasBegun: boolean };
 
-/** @param options undefined for sources that answer at once and cannot be out of reach */
+type Admitted = Extract<Admission, { kind: "admitted" }>;
+
+/** @param options undefined for sources that answer from memory or ask other tables */
 export function guardSource(source: Source, options: GuardOptions | undefined, context: SourceContext): GuardedSource {
   const base = source.entryCount === undefined ? {} : { entryCount: source.entryCount };
   return options === undefined
     ? { ...base, ...unguarded(source, context) }
     : { ...base, ...new Guard(source, options, context).parts() };
-}
-
-function unguarded(source: Source, { say }: SourceContext): Omit<GuardedSource, "entryCount"> {
-  const never = new AbortController().signal;
-  const underWay = new Set<Promise<unknown>>();
-  const failed = (error: unknown): Answer => {
-    say("error", `a bug: ${reasonOf(error)}`);
-    return { kind: "failed", reason: reasonOf(error), scope: "source" };
-  };
-  function track<Value>(promise: Promise<Value>): Promise<Value> {
-    underWay.add(promise);
-    return promise.finally(() => underWay.delete(promise));
-  }
-  const { write, list } = source;
-  return {
-    lookup(key) {
-      try {
-        const answer = source.lookup(key, never);
-        return answer instanceof Promise ? track(answer.catch(failed)) : answer;
-      } catch (error) {
-        return failed(error);
-      }
-    },
-    write:
-      write &&
-      ((changes) =>
-        track(
-          (async () => write.call(source, changes, never))().catch((error: unknown): WriteOutcome => ({
-            kind: "uncertain",
-            reason: reasonOf(error),
-          })),
-        )),
-    list: list && ((prefix) => failingAsTable(() => list.call(source, prefix, never))),
-    close: async () => {
-      while (underWay.size > 0) await Promise.all(underWay);
-      await source.close?.();
-    },
-  };
-}
-
-async function* failingAsTable(
-  open: () => AsyncIterable<readonly TableEntry[]>,
-): AsyncGenerator<readonly TableEntry[]> {
-  try {
-    yield* open();
-  } catch (error) {
-    throw error instanceof TableFailure ? error : new TableFailure(reasonOf(error), { cause: error });
-  }
 }
 
 class Guard {
@@ -87,8 +55,9 @@ class Guard {
   readonly #say: SourceContext["say"];
   readonly #breaker: Breaker;
   readonly #slots: Slots;
-  #lastSaid = "";
-  #lastSaidMs = Number.NEGATIVE_INFINITY;
+  readonly #told = new Set<string>();
+  #toldSinceMs = Number.NEGATIVE_INFINITY;
+  #closing: Promise<void> | undefined;
 
   constructor(source: Source, options: GuardOptions, { clock, say }: SourceContext) {
     this.#source = source;
@@ -109,105 +78,137 @@ class Guard {
       lookup: (key) => this.#lookup(key),
       write: write && ((changes) => this.#write((signal) => write.call(this.#source, changes, signal))),
       list: list && ((prefix) => this.#list((signal) => list.call(this.#source, prefix, signal))),
-      close: async () => {
-        await this.#slots.whenEmpty();
-        await this.#source.close?.();
-      },
+      close: () => (this.#closing ??= this.#close()),
     };
   }
 
+  async #close(): Promise<void> {
+    await this.#slots.whenEmpty();
+    await this.#source.close?.();
+  }
+
   #lookup(key: string): Answer | Promise<Answer> {
-    const ended = this.#run((signal) => this.#source.lookup(key, signal), sourceFailureOf);
+    const ended = this.#run({
+      what: "a lookup",
+      act: (signal) => this.#source.lookup(key, signal),
+      judge: judgeAnswer,
+    });
     return ended instanceof Promise ? ended.then((late) => this.#toAnswer(late)) : this.#toAnswer(ended);
   }
 
   #toAnswer(ended: Ended<Answer>): Answer {
     if (ended.kind === "failed") return { kind: "failed", reason: ended.reason, scope: "source" };
     const answer = ended.value;
-    if (answer.kind === "failed") this.#sayFailed(answer.reason);
+    if (answer.kind === "failed") this.#tell("a lookup", answer.reason);
     return answer;
   }
 
   async #write(act: (signal: AbortSignal) => Promise<WriteOutcome>): Promise<WriteOutcome> {
-    const ended = await this.#run(act, () => undefined);
+    const ended = await this.#run({ what: "a write", act, judge: judgeOutcome });
     if (ended.kind === "failed") return { kind: ended.wasBegun ? "uncertain" : "failed", reason: ended.reason };
-    return ended.value;
+    const outcome = ended.value;
+    if (outcome.kind === "failed" || outcome.kind === "uncertain") this.#tell("a write", outcome.reason);
+    return outcome;
   }
 
   async *#list(
     open: (signal: AbortSignal) => AsyncIterable<readonly TableEntry[]>,
   ): AsyncGenerator<readonly TableEntry[]> {
     const aborter = new AbortController();
-    const pages = open(aborter.signal)[Symbol.asyncIterator]();
+    let pages: AsyncIterator<readonly TableEntry[]> | undefined;
     try {
+      pages = open(aborter.signal)[Symbol.asyncIterator]();
+      const { next } = pages;
       for (;;) {
-        const ended = await this.#run(
-          () => pages.next(),
-          () => undefined,
-        );
+        const ended = await this.#run({ what: "a list", act: () => next.call(pages), judge: () => ANSWERS });
         if (ended.kind === "failed") throw new TableFailure(ended.reason);
         if (ended.value.done === true) return;
         yield ended.value.value;
       }
+    } catch (error) {
+      throw toTableFailure(error);
     } finally {
       aborter.abort();
       // Who hangs is not waited for.
-      void pages.return?.().catch(() => undefined);
+      void pages?.return?.().catch(() => undefined);
     }
   }
 
   /** Answers in the same turn where the source does and there is a slot. */
-  #run<Value>(
-    act: (signal: AbortSignal) => Value | Promise<Value>,
-    failureOf: (value: Value) => string | undefined,
-  ): Ended<Value> | Promise<Ended<Value>> {
+  #run<Value>(task: Task<Value>): Ended<Value> | Promise<Ended<Value>> {
     const admission = this.#breaker.admit();
     if (admission.kind === "refused") return { kind: "failed", reason: admission.reason, wasBegun: false };
+    return this.#slots.tryTake()
+      ? this.#begin(task, admission, this.#options.timeoutMs)
+      : this.#beginLater(task, admission);
+  }
+
+  async #beginLater<Value>(task: Task<Value>, admission: Admitted): Promise<Ended<Value>> {
+    const dueMs = this.#clock.nowMs() + this.#options.timeoutMs;
+    const reason = await this.#waitForSlot(dueMs);
+    if (reason !== undefined) {
+      // It says nothing of the source: those who were asking it tell how it is.
+      this.#breaker.abandoned(admission);
+      this.#tell(task.what, reason);
+      return { kind: "failed", reason, wasBegun: false };
+    }
+    // The source may have gone down meanwhile.
+    const current = admission.isProbe ? admission : this.#breaker.admit();
+    if (current.kind === "admitted") return this.#begin(task, current, dueMs - this.#clock.nowMs());
+    this.#slots.release();
+    return { kind: "failed", reason: current.reason, wasBegun: false };
+  }
+
+  /** With a slot that is taken. Who waits for it learns first how this one ended. */
+  #begin<Value>(task: Task<Value>, admission: Admitted, leftMs: number): Ended<Value> | Promise<Ended<Value>> {
     const conclude = (ended: Ended<Value>): Ended<Value> => {
-      const failure = ended.kind === "failed" ? ended.reason : failureOf(ended.value);
-      if (failure === undefined) this.#breaker.succeeded();
-      else {
-        this.#sayFailed(failure);
-        this.#breaker.failed(admission, failure);
-      }
+      this.#learn(task, admission, ended);
+      this.#slots.release();
       return ended;
     };
     const aborter = new AbortController();
-    if (!this.#slots.tryTake()) return this.#waitAndBegin(act, aborter).then(conclude);
     let begun: Value | Promise<Value>;
     try {
-      begun = act(aborter.signal);
+      begun = task.act(aborter.signal);
     } catch (error) {
-      this.#slots.release();
-      return conclude({ kind: "failed", reason: reasonOf(error), wasBegun: true });
+      return conclude({ kind: "failed", reason: errorText(error), wasBegun: true });
     }
-    if (begun instanceof Promise) return this.#settle(begun, this.#options.timeoutMs, aborter).then(conclude);
-    this.#slots.release();
-    return conclude({ kind: "value", value: begun });
+    return begun instanceof Promise
+      ? this.#await(begun, leftMs, aborter, conclude)
+      : conclude({ kind: "value", value: begun });
   }
 
-  async #waitAndBegin<Value>(
-    act: (signal: AbortSignal) => Value | Promise<Value>,
-    aborter: AbortController,
-  ): Promise<Ended<Value>> {
-    const dueMs = this.#clock.nowMs() + this.#options.timeoutMs;
-    const reason = await this.#waitForSlot();
-    if (reason !== undefined) return { kind: "failed", reason, wasBegun: false };
-    const begun = (async () => act(aborter.signal))();
-    return this.#settle(begun, Math.max(0, dueMs - this.#clock.nowMs()), aborter);
+  #learn<Value>(task: Task<Value>, admission: Admitted, ended: Ended<Value>): void {
+    const verdict: Verdict =
+      ended.kind === "failed" ? { kind: "fails", reason: ended.reason } : task.judge(ended.value);
+    switch (verdict.kind) {
+      case "answers":
+        this.#breaker.succeeded();
+        return;
+      case "fails":
+        this.#tell(task.what, verdict.reason);
+        this.#breaker.failed(admission, verdict.reason);
+        return;
+      case "unknown":
+        this.#breaker.abandoned(admission);
+        return;
+    }
   }
 
   /** @returns why there is none */
-  #waitForSlot(): Promise<string | undefined> {
+  #waitForSlot(dueMs: number): Promise<string | undefined> {
     const { timeoutMs, maxInFlight } = this.#options;
+    const tooLate = `not asked within ${timeoutMs} ms: ${maxInFlight} lookups were under way all the time`;
     return new Promise((resolve) => {
       const giveUp = this.#slots.wait(() => {
         timer.cancel();
-        resolve(undefined);
+        if (this.#clock.nowMs() < dueMs) return resolve(undefined);
+        this.#slots.release();
+        return resolve(tooLate);
       });
       const timer = this.#clock.after(timeoutMs, () => {
         giveUp?.();
-        resolve(`not asked within ${timeoutMs} ms: ${maxInFlight} lookups were under way all the time`);
+        resolve(tooLate);
       });
       if (giveUp !== undefined) return;
       timer.cancel();
@@ -216,7 +217,12 @@ class Guard {
   }
 
   /** Who does not heed the abort keeps no slot by that. */
-  #settle<Value>(begun: Promise<Value>, leftMs: number, aborter: AbortController): Promise<Ended<Value>> {
+  #await<Value>(
+    begun: Promise<Value>,
+    leftMs: number,
+    aborter: AbortController,
+    conclude: (ended: Ended<Value>) => Ended<Value>,
+  ): Promise<Ended<Value>> {
     return new Promise((resolve) => {
       const timer = this.#clock.after(leftMs, () => {
         const reason = `no answer within ${this.#options.timeoutMs} ms`;
@@ -228,33 +234,32 @@ class Guard {
         if (isEnded) return;
         isEnded = true;
         timer.cancel();
-        this.#slots.release();
-        resolve(ended);
+        resolve(conclude(ended));
       };
       begun.then(
         (value) => end({ kind: "value", value }),
-        (error: unknown) => end({ kind: "failed", reason: reasonOf(error), wasBegun: true }),
+        (error: unknown) => end({ kind: "failed", reason: errorText(error), wasBegun: true }),
       );
     });
   }
 
-  /** One line a minute, or one for each reason that is new. */
-  #sayFailed(reason: string): void {
+  #tell(what: Task<unknown>["what"], reason: string): void {
     const nowMs = this.#clock.nowMs();
-    if (reason === this.#lastSaid && nowMs - this.#lastSaidMs < REPEAT_MS) return;
-    this.#lastSaid = reason;
-    this.#lastSaidMs = nowMs;
-    this.#say("warning", `a lookup failed: ${reason}`);
+    if (nowMs - this.#toldSinceMs >= REPEAT_MS) {
+      this.#told.clear();
+      this.#toldSinceMs = nowMs;
+    }
+    if (this.#told.has(reason) || this.#told.size >= MAX_TOLD) return;
+    this.#told.add(reason);
+    this.#say("warning", `${what} failed: ${reason}`);
   }
 }
 
-const sourceFailureOf = (answer: Answer): string | undefined =>
-  answer.kind === "failed" && answer.scope === "source" ? answer.reason : undefined;
+function judgeAnswer(answer: Answer): Verdict {
+  return answer.kind === "failed" && answer.scope === "source" ? { kind: "fails", reason: answer.reason } : ANSWERS;
+}
 
-/** The innermost message says what happened; libraries wrap it. */
-function reasonOf(error: unknown): string {
-  if (error instanceof AggregateError && error.errors.length > 0) return reasonOf(error.errors[0]);
-  if (!(error instanceof Error)) return String(error);
-  const code = "code" in error && typeof error.code === "string" ? error.code : "";
-  return error.message === "" ? code || error.name : error.message;
+/** A write that failed may have been a bad one, or found nobody. */
+function judgeOutcome({ kind }: WriteOutcome): Verdict {
+  return kind === "done" || kind === "absent" ? ANSWERS : UNKNOWN;
 }

@@ -27,14 +27,19 @@ export function withKeyRules(table: Table, rules: KeyRules | undefined): Table {
  * (but not with socketmap, where it asks for the full address alone), each form goes with its extension first.
  */
 export function keysToAsk(key: string, { fold, recipientDelimiter, forms }: KeyRules): readonly string[] {
-  const at = key.lastIndexOf("@");
   const given = fold === "all" ? key.toLowerCase() : key;
+  // A domain has no quotes: then what ends with one is a local part alone, with an "@" in it perhaps.
+  const at = given.endsWith('"') ? -1 : given.lastIndexOf("@");
   if (at === -1) return [given];
   const localPart = given.slice(0, at);
   const domain = fold === "none" ? given.slice(at + 1) : given.slice(at + 1).toLowerCase();
   const base = withoutExtension(localPart, recipientDelimiter);
   const localParts = base === localPart ? [localPart] : [localPart, base];
-  return [...new Set(forms.flatMap((form) => keysOfForm(form, localParts, domain)))];
+  const keys = new Set(forms.flatMap((form) => keysOfForm(form, localParts, domain)));
+  // Of "@example.com" and "user@" the half that is missing is nobody's key.
+  keys.delete("");
+  keys.delete("@");
+  return [...keys];
 }
 
 function keysOfForm(form: KeyForm, localParts: readonly string[], domain: string): readonly string[] {
@@ -50,9 +55,11 @@ function keysOfForm(form: KeyForm, localParts: readonly string[], domain: string
   }
 }
 
-/** Cuts at the first delimiter that leaves something before it, as Postfix does. */
+/** Cuts at the first delimiter that leaves something before it, as Postfix does; a quoted local part stays quoted. */
 function withoutExtension(localPart: string, delimiters: string): string {
-  for (let at = 1; at < localPart.length; at += 1)
-    if (delimiters.includes(localPart.charAt(at))) return localPart.slice(0, at);
+  const isQuoted = localPart.length > 1 && localPart.startsWith('"') && localPart.endsWith('"');
+  const start = isQuoted ? 2 : 1;
+  for (let at = start; at < localPart.length; at += 1)
+    if (delimiters.includes(localPart.charAt(at))) return localPart.slice(0, at) + (isQuoted ? '"' : "");
   return localPart;
 }
