@@ -4,6 +4,7 @@ import {
   type Daemon,
   findFreePorts,
   makeSearchableFolder,
+  type Ran,
   removeFolder,
   run,
   runOk,
@@ -19,7 +20,7 @@ export const POSTFIX_PACKAGES = ["postfix"];
 export interface PostfixOptions {
   /** Parameters of main.cf beside those every test needs. */
   readonly main?: Readonly<Record<string, string>>;
-  /** Whether lmtp(8) and local(8) run chrooted to the queue directory. */
+  /** Whether smtpd(8), cleanup(8), trivial-rewrite(8) and lmtp(8) run chrooted to the queue directory, as Debian has it. */
   readonly isChrooted?: boolean;
 }
 
@@ -54,6 +55,8 @@ export interface Postfix {
   sendmail(from: string, to: readonly string[], content: Buffer | string): Promise<void>;
   /** Sets parameters and starts anew: after a mere reload some processes go on with what they know. */
   configure(main: Readonly<Record<string, string>>): Promise<void>;
+  /** Asks a table, such as `socketmap:unix:/path:alias`, as postmap(1) does. */
+  postmap(table: string, key: string): Promise<Ran>;
   /** Tries everything in the queue now. */
   flush(): Promise<void>;
   queue(): Promise<QueuedMessage[]>;
@@ -152,6 +155,7 @@ export async function startPostfix(options: PostfixOptions = {}): Promise<Postfi
       await master.stop();
       master = await start();
     },
+    postmap: (table, key) => run(["postmap", "-c", configFolder, "-q", key, table]),
     flush,
     queue,
     deliveries,
@@ -217,12 +221,12 @@ function mainParameters(folder: string, queueFolder: string, dataFolder: string)
 function masterServices(smtpPort: number, isChrooted: boolean): string {
   const chroot = isChrooted ? "y" : "n";
   return [
-    `127.0.0.1:${smtpPort} inet n - n - - smtpd`,
+    `127.0.0.1:${smtpPort} inet n - ${chroot} - - smtpd`,
     "pickup unix n - n 60 1 pickup",
-    "cleanup unix n - n - 0 cleanup",
+    `cleanup unix n - ${chroot} - 0 cleanup`,
     "qmgr unix n - n 300 1 qmgr",
     "tlsmgr unix - - n 1000? 1 tlsmgr",
-    "rewrite unix - - n - - trivial-rewrite",
+    `rewrite unix - - ${chroot} - - trivial-rewrite`,
     "bounce unix - - n - 0 bounce",
     "defer unix - - n - 0 bounce",
     "trace unix - - n - 0 bounce",

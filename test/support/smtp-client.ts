@@ -9,6 +9,8 @@ export interface Envelope {
 }
 
 export interface SmtpClient {
+  /** Sends one command, without its line end, and returns the reply, whatever it is. */
+  command(line: string): Promise<string>;
   /** Hands over one message with CR LF line ends, and returns Postfix's queue id. */
   send(envelope: Envelope, content: Buffer): Promise<string>;
   close(): void;
@@ -18,16 +20,24 @@ export interface SmtpClient {
 export async function connectSmtp(port: number): Promise<SmtpClient> {
   const socket = connect(port, "127.0.0.1");
   const replies = readReplies(socket);
-  const expect = async (code: string): Promise<string> => {
+  const readReply = async (): Promise<string> => {
     const reply = await replies.next();
     if (reply.done === true) throw new Error("the SMTP server closed the connection");
-    if (!reply.value.startsWith(code)) throw new Error(`expected ${code}, got ${reply.value}`);
     return reply.value;
+  };
+  const expect = async (code: string): Promise<string> => {
+    const reply = await readReply();
+    if (!reply.startsWith(code)) throw new Error(`expected ${code}, got ${reply}`);
+    return reply;
   };
   await expect("220");
   socket.write("EHLO client.example\r\n");
   await expect("250");
   return {
+    command(line) {
+      socket.write(`${line}\r\n`);
+      return readReply();
+    },
     async send({ from, to, parameters }, content) {
       const rcpts = to.map((address) => `RCPT TO:<${address}>\r\n`).join("");
       socket.write(`MAIL FROM:<${from}>${parameters === undefined ? "" : ` ${parameters}`}\r\n${rcpts}DATA\r\n`);
