@@ -2,8 +2,10 @@ import { DNS } from "./types/dns-table.ts";
 import { FILE } from "./types/file-table.ts";
 import { FIRST } from "./types/first-table.ts";
 import { PIPE } from "./types/pipe-table.ts";
+import { REDIS } from "./types/redis-table.ts";
 import { REGEXP } from "./types/regexp-table.ts";
 import { SOCKETMAP } from "./types/socketmap-table.ts";
+import { SQL } from "./types/sql-table.ts";
 import { STATIC } from "./types/static-table.ts";
 import { UNION } from "./types/union-table.ts";
 import { URL_TABLE } from "./types/url-table.ts";
@@ -20,4 +22,6 @@ export const TABLE_TYPES: ReadonlyMap<string, TableType> = new Map([
   ["pipe", PIPE],
   ["socketmap", SOCKETMAP],
   ["dns", DNS],
+  ["sql", SQL],
+  ["redis", REDIS],
 ]);
