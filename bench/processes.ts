@@ -45,17 +45,18 @@ export async function findPort(): Promise<number> {
   return port;
 }
 
-export async function awaitListening(program: Program, port: number): Promise<void> {
+/** @param where a port of 127.0.0.1, or the path of a unix socket */
+export async function awaitListening(program: Program, where: number | string): Promise<void> {
   const deadlineMs = performance.now() + START_TIMEOUT_MS;
-  while (!(await accepts(port))) {
+  while (!(await accepts(where))) {
     if (program.child.exitCode !== null || performance.now() > deadlineMs)
       throw new Error(`${program.child.spawnargs.join(" ")} does not listen:\n${program.output()}`);
     await sleep(20);
   }
 }
 
-async function accepts(port: number): Promise<boolean> {
-  const socket = connect(port, "127.0.0.1");
+async function accepts(where: number | string): Promise<boolean> {
+  const socket = connect(typeof where === "number" ? { port: where, host: "127.0.0.1" } : { path: where });
   try {
     await once(socket, "connect");
     return true;

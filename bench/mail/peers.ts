@@ -1,8 +1,8 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { awaitListening, findPort, start, type Program } from "./processes.ts";
+import { awaitListening, findPort, start, type Program } from "../processes.ts";
 
-const root = join(import.meta.dirname, "..");
+const root = join(import.meta.dirname, "../..");
 
 /** Takes everything and counts it: smtp-sink of Postfix, which runs by itself. */
 export interface Sink {

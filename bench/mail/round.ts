@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Peer, Sink } from "./peers.ts";
-import { readCpuMicros, start } from "./processes.ts";
+import { readCpuMicros, start } from "../processes.ts";
 import type { Scenario } from "./scenarios.ts";
 
 export type Round =

@@ -1,0 +1,12 @@
+/** How much is done: enough for figures that hold, or a first look. */
+export interface Effort {
+  /** Beside one that warms up. */
+  readonly rounds: number;
+  /** Of the messages that a scenario names. */
+  readonly share: number;
+  /** How long one table server is asked in each round. */
+  readonly tableSeconds: number;
+}
+
+export const FULL: Effort = { rounds: 7, share: 1, tableSeconds: 1 };
+export const QUICK: Effort = { rounds: 3, share: 0.2, tableSeconds: 0.4 };
