@@ -56,7 +56,10 @@ export function loadFile(request: ReadRequest, clock: Clock): Loading {
   };
   if (slots.tryTake()) begin();
   else {
-    giveUp = slots.wait(begin);
+    giveUp = slots.wait(() => {
+      begin();
+      return true;
+    });
     if (giveUp === undefined) faulty("too many files are to be read");
   }
   return {

@@ -79,6 +79,7 @@ export class SocketmapClient {
       const giveUp = this.#slots.wait(() => {
         signal.removeEventListener("abort", onAbort);
         resolve(true);
+        return true;
       });
       const onAbort = (): void => {
         giveUp?.();

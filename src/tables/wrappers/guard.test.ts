@@ -62,6 +62,15 @@ for (const [name, source, reason] of [
     assert.deepEqual(said, [`error a bug: ${reason}`]);
   });
 
+test("all who may wait can be late at once", async () => {
+  const bench = start();
+  const answers = Array.from({ length: MAX_WAITING }, (_, at) => bench.guarded.lookup(`k${at}`));
+  bench.clock.advance(5_000);
+  const kinds = (await Promise.all(answers.map(async (answer) => answer))).map(({ kind }) => kind);
+  assert.deepEqual([kinds.length, [...new Set(kinds)]], [MAX_WAITING, ["failed"]]);
+  assert.equal(bench.clock.pendingTimers, 0);
+});
+
 test("no more are under way than may be; the others come in their order", async () => {
   const bench = start();
   const answers = ["a", "b", "c", "d", "e"].map((key) => bench.guarded.lookup(key));

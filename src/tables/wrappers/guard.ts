@@ -202,9 +202,9 @@ class Guard {
     return new Promise((resolve) => {
       const giveUp = this.#slots.wait(() => {
         timer.cancel();
-        if (this.#clock.nowMs() < dueMs) return resolve(undefined);
-        this.#slots.release();
-        return resolve(tooLate);
+        const isInTime = this.#clock.nowMs() < dueMs;
+        resolve(isInTime ? undefined : tooLate);
+        return isInTime;
       });
       const timer = this.#clock.after(timeoutMs, () => {
         giveUp?.();

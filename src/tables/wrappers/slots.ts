@@ -5,7 +5,7 @@ export const MAX_WAITING = 10_000;
 export class Slots {
   readonly #max: number;
   #taken = 0;
-  readonly #waiting = new Set<() => void>();
+  readonly #waiting = new Set<() => boolean>();
   #onEmpty: (() => void) | undefined;
 
   constructor(max: number) {
@@ -19,10 +19,10 @@ export class Slots {
   }
 
   /**
-   * @param onSlot called once, when it is this one's turn and a slot is taken for it
+   * @param onSlot called once, when it is this one's turn; says whether it takes the slot, which is the next one's otherwise
    * @returns gives up waiting; undefined if too many wait
    */
-  wait(onSlot: () => void): (() => void) | undefined {
+  wait(onSlot: () => boolean): (() => void) | undefined {
     if (this.#waiting.size >= MAX_WAITING) return undefined;
     this.#waiting.add(onSlot);
     return () => {
@@ -31,15 +31,14 @@ export class Slots {
     };
   }
 
+  /** A loop: thousands for whom it is too late would be more calls in each other than the stack holds. */
   release(): void {
-    const [next] = this.#waiting;
-    if (next === undefined) {
-      this.#taken -= 1;
-      this.#tellEmpty();
-      return;
+    for (const next of this.#waiting) {
+      this.#waiting.delete(next);
+      if (next()) return;
     }
-    this.#waiting.delete(next);
-    next();
+    this.#taken -= 1;
+    this.#tellEmpty();
   }
 
   /** Resolves when nobody has a slot or waits for one. */
