@@ -6,6 +6,7 @@ import { errorText } from "./error-text.ts";
 import { TABLE_TYPES } from "./registry.ts";
 import type { Source } from "./source.ts";
 import type { Change, Table, WriteOutcome } from "./table.ts";
+import type { TableType } from "./table-type.ts";
 import { Cache } from "./wrappers/cache.ts";
 import { guardSource } from "./wrappers/guard.ts";
 import type { GuardedSource } from "./wrappers/guarded-source.ts";
@@ -21,6 +22,8 @@ export interface TableSettings {
 
 export interface TablesContext {
   readonly clock: Clock;
+  /** The registered ones, but in tests. */
+  readonly types?: ReadonlyMap<string, TableType>;
   readonly say: (level: LogLevel, text: string) => void;
 }
 
@@ -54,6 +57,7 @@ export function openTables(
   context: TablesContext,
   previous?: TableSet,
 ): TableSet {
+  const { types = TABLE_TYPES } = context;
   const exact = new Map<string, Table>();
   const ruled = new Map<string, Table>();
   const sources = new Map<string, OpenSource>();
@@ -66,7 +70,7 @@ export function openTables(
     if (opened !== undefined) return opened;
     const settings = configured.get(name);
     if (settings === undefined) throw new Error(`table ${name} does not exist`);
-    const type = TABLE_TYPES.get(settings.type);
+    const type = types.get(settings.type);
     if (type === undefined) throw new Error(`table ${name} is of an unregistered type ${settings.type}`);
     const say = (level: LogLevel, text: string): void => context.say(level, `table ${name}: ${text}`);
     const members = new Set<string>();

@@ -46,11 +46,14 @@ export type ReadReply =
 export const identityOf = ({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string =>
   [dev, ino, size, mtimeNs, ctimeNs].join(":");
 
-/** Reads a file into a packed table. Blocks: for a worker. */
-export function readTableFile(request: ReadRequest): ReadReply {
+/**
+ * Reads a file into a packed table. Blocks: for a worker.
+ * @param readAll reads from an open file to its end
+ */
+export function readTableFile(request: ReadRequest, readAll: (file: number) => Buffer = readFileSync): ReadReply {
   let read: StableBytes;
   try {
-    read = readStable(request);
+    read = readStable(request, readAll);
   } catch (error) {
     return oneFault(0, `cannot read it: ${describeReadError(error)}`);
   }
@@ -74,17 +77,15 @@ type StableBytes =
   | { readonly kind: "changing" };
 
 /** What is read counts only if nobody wrote to it, or put another file in its place, meanwhile. */
-function readStable({ path, maxBytes }: ReadRequest): StableBytes {
+function readStable({ path, maxBytes }: ReadRequest, readAll: (file: number) => Buffer): StableBytes {
   const file = openFile(path, false);
   try {
     const before = fstatSync(file, { bigint: true });
     if (before.size > maxBytes) return { kind: "too-large" };
-    const bytes = readFileSync(file);
+    const bytes = readAll(file);
     const identity = identityOf(before);
-    const isStable =
-      BigInt(bytes.length) === before.size &&
-      identityOf(fstatSync(file, { bigint: true })) === identity &&
-      identityOf(statSync(path, { bigint: true })) === identity;
+    const after = statSync(path, { bigint: true, throwIfNoEntry: false });
+    const isStable = BigInt(bytes.length) === before.size && after !== undefined && identityOf(after) === identity;
     return isStable ? { kind: "stable", bytes, identity } : { kind: "changing" };
   } finally {
     closeSync(file);

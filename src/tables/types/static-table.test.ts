@@ -45,6 +45,10 @@ test("a static table answers exactly the key it is given", () => {
   assert.deepEqual(table.lookup("User1+x"), { kind: "absent" });
 });
 
+test("a byte that is no UTF-8 is not the character that stands for such bytes", () => {
+  assert.deepEqual(open({ "\ufffd": "old" }).lookup("\udcff"), { kind: "absent" });
+});
+
 test("it lists its entries by the beginning of their keys", async () => {
   const pages = open({ "a/1": "x", "a/2": "y", b: "z" }).list?.("a/");
   assert.deepEqual(await Array.fromAsync(pages ?? []), [
