@@ -10,33 +10,10 @@ import { startMaildirStore } from "./mailshunt.ts";
 import { newMessage, type TestMessage } from "./messages.ts";
 import { type Podop, startPodop } from "./podop.ts";
 import { createStarted, whyNot } from "./servers.ts";
+import { TROUBLES } from "./troubles.ts";
 
 const ADA = "ada@example.com";
 const BOB = "bob@example.com";
-
-/** How a source can be of no use, and how it comes back. */
-const TROUBLES: readonly {
-  readonly what: string;
-  begin(service: HttpService): Promise<void> | void;
-  end(service: HttpService): Promise<void> | void;
-}[] = [
-  { what: "is down", begin: (service) => service.goDown(), end: (service) => service.comeBack() },
-  {
-    what: "answers 500",
-    begin: (service) => service.behave({ kind: "status", status: 500 }),
-    end: (service) => service.behave({ kind: "well" }),
-  },
-  {
-    what: "says that it is asked too much",
-    begin: (service) => service.behave({ kind: "status", status: 429 }),
-    end: (service) => service.behave({ kind: "well" }),
-  },
-  {
-    what: "hangs",
-    begin: (service) => service.behave({ kind: "silent" }),
-    end: (service) => service.behave({ kind: "well" }),
-  },
-];
 
 describe("Postfix asks podop, as podop's manual has it", { skip: await whyNot(POSTFIX_PACKAGES) }, () => {
   const started = createStarted();

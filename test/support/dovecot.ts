@@ -1,9 +1,22 @@
-import { mkdir, readFile, readdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, readdir, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type Daemon, findFreePorts, makeSearchableFolder, removeFolder, runOk, startDaemon } from "./processes.ts";
+import {
+  type Daemon,
+  findFreePorts,
+  makeSearchableFolder,
+  type Ran,
+  removeFolder,
+  run,
+  runOk,
+  startDaemon,
+} from "./processes.ts";
+import { unpackPackage, type UnpackedAnswer } from "./unpacked-package.ts";
 import { followLog, type ServerLog } from "./until.ts";
 
 export const DOVECOT_PACKAGES = ["dovecot-lmtpd"];
+
+/** Cyrus and Dovecot are both Debian's one IMAP server, so that only one of them can be installed. */
+export const findDovecotImap = (): Promise<UnpackedAnswer> => unpackPackage("dovecot-imapd", "dovecot-core");
 
 export interface DovecotOptions {
   /** Users that exist, such as `ada@example.com`; everybody else is unknown. */
@@ -12,12 +25,20 @@ export interface DovecotOptions {
   readonly fullUsers?: readonly string[];
   /** More lines for dovecot.conf. */
   readonly config?: string;
+  /** Lines for dovecot.conf that say who exists, in place of `users`. */
+  readonly auth?: string;
+  /** From `findDovecotImap`: serves IMAP as well. */
+  readonly imapFolder?: string;
 }
 
 export interface Dovecot {
   readonly lmtpPort: number;
   readonly lmtpSocket: string;
+  /** Only with `imapFolder`. */
+  readonly imapPort: number;
   readonly log: ServerLog;
+  /** Runs doveadm(1) with this server's configuration. */
+  doveadm(...words: readonly string[]): Promise<Ran>;
   /** Every message of a user, oldest first, as stored (Dovecot stores LF line ends). */
   messages(user: string): Promise<Buffer[]>;
   /** SIGKILL to every process of it. */
@@ -37,12 +58,15 @@ export async function startDovecot(options: DovecotOptions): Promise<Dovecot> {
   const folder = await makeSearchableFolder("dovecot");
   const lmtpSocket = join(folder, "lmtp");
   const logPath = join(folder, "dovecot.log");
-  const [lmtpPort = 0] = await findFreePorts(1);
+  const [lmtpPort = 0, imapPort = 0] = await findFreePorts(2);
   for (const name of ["run", "state", "mail"]) await mkdir(join(folder, name));
   await runOk(["chown", "mail:mail", join(folder, "mail")]);
   await writeFile(join(folder, "users"), userLines(options, join(folder, "mail")));
   const configPath = join(folder, "dovecot.conf");
-  await writeFile(configPath, configuration(folder, lmtpPort, lmtpSocket, logPath) + (options.config ?? ""));
+  const { auth = passwdFile(folder), imapFolder, config = "" } = options;
+  if (imapFolder !== undefined) await linkPrograms(imapFolder, join(folder, "libexec"));
+  const imap = imapFolder === undefined ? "" : imapConfiguration(folder, imapPort);
+  await writeFile(configPath, configuration(folder, lmtpPort, lmtpSocket, logPath) + auth + imap + config);
   const log = followLog(logPath);
 
   let master: Daemon;
@@ -60,7 +84,9 @@ export async function startDovecot(options: DovecotOptions): Promise<Dovecot> {
   return {
     lmtpPort,
     lmtpSocket,
+    imapPort,
     log,
+    doveadm: (...words) => run(["doveadm", "-c", configPath, ...words]),
     messages: (user) => readMaildir(join(folder, "mail", user, "Maildir", "new")),
     kill: () => master.kill(),
     shutDown: () => master.stop(),
@@ -109,14 +135,6 @@ mail_plugins = quota
 plugin {
   quota = maildir:User quota
 }
-passdb {
-  driver = passwd-file
-  args = username_format=%u ${folder}/users
-}
-userdb {
-  driver = passwd-file
-  args = username_format=%u ${folder}/users
-}
 service lmtp {
   inet_listener lmtp {
     address = 127.0.0.1
@@ -128,4 +146,40 @@ service lmtp {
   }
 }
 `;
+}
+
+const passwdFile = (folder: string): string => `
+passdb {
+  driver = passwd-file
+  args = username_format=%u ${folder}/users
+}
+userdb {
+  driver = passwd-file
+  args = username_format=%u ${folder}/users
+}
+`;
+
+const imapConfiguration = (folder: string, port: number): string => `
+protocols = lmtp imap
+libexec_dir = ${folder}/libexec
+service imap-login {
+  inet_listener imap {
+    address = 127.0.0.1
+    port = ${port}
+  }
+  inet_listener imaps {
+    port = 0
+  }
+}
+`;
+
+/** All of Dovecot's programs in one folder. */
+async function linkPrograms(imapFolder: string, libexecFolder: string): Promise<void> {
+  await mkdir(libexecFolder);
+  for (const source of ["/usr/lib/dovecot", join(imapFolder, "usr/lib/dovecot")])
+    for (const name of await readdir(source)) {
+      const link = join(libexecFolder, name);
+      await rm(link, { force: true });
+      await symlink(join(source, name), link);
+    }
 }

@@ -2,8 +2,8 @@ import { connect } from "node:net";
 
 /** Just enough IMAP to set up and read a Cyrus: one command at a time, literals in answers only. */
 export interface ImapClient {
-  /** Sends one command and returns its untagged answers. @throws unless the server says OK */
-  command(text: string): Promise<ImapAnswer[]>;
+  /** Sends one command, text as UTF-8, and returns its untagged answers. @throws unless the server says OK */
+  command(text: string | Buffer): Promise<ImapAnswer[]>;
   close(): void;
 }
 
@@ -64,7 +64,7 @@ export async function connectImap(port: number): Promise<ImapClient> {
     async command(text) {
       commands += 1;
       const tag = `c${commands}`;
-      socket.write(`${tag} ${text}\r\n`);
+      socket.write(Buffer.concat([Buffer.from(`${tag} `), Buffer.from(text as string), Buffer.from("\r\n")]));
       const untagged: ImapAnswer[] = [];
       for (;;) {
         const answer = await readAnswer();
@@ -72,7 +72,7 @@ export async function connectImap(port: number): Promise<ImapClient> {
           untagged.push(answer);
           continue;
         }
-        if (!answer.text.startsWith(`${tag} OK`)) throw new Error(`IMAP: ${text}: ${answer.text}`);
+        if (!answer.text.startsWith(`${tag} OK`)) throw new Error(`IMAP: ${text.toString()}: ${answer.text}`);
         return untagged;
       }
     },
