@@ -95,8 +95,14 @@ export type SectionOutput<Entries extends SectionEntries> = {
   readonly [Key in keyof Entries]: v.InferOutput<Entries[Key]>;
 };
 
-/** A mapping with known keys. Reports everything wrong in it, not only the first. */
-export function section<const Entries extends SectionEntries>(entries: Entries): OptionSchema<SectionOutput<Entries>> {
+/**
+ * A mapping with known keys. Reports everything wrong in it, not only the first.
+ * @param explain why a key that somebody might write here does not stand in it
+ */
+export function section<const Entries extends SectionEntries>(
+  entries: Entries,
+  explain: (key: string) => string | undefined = () => undefined,
+): OptionSchema<SectionOutput<Entries>> {
   const shape: OptionShape = { kind: "section", entries };
   return v.pipe(
     v.unknown(),
@@ -110,7 +116,7 @@ export function section<const Entries extends SectionEntries>(entries: Entries):
       for (const key of input.keys()) {
         if (!Object.hasOwn(entries, key))
           addIssue({
-            message: describeUnknownKey(key, Object.keys(entries), input),
+            message: explain(key) ?? describeUnknownKey(key, Object.keys(entries), input),
             path: [pathItem(input, key, "key")],
           });
       }
@@ -257,9 +263,13 @@ export function describeUnknownKey(key: string, known: readonly string[], given:
   const colon = key.indexOf(":");
   if (colon > 0) return `unknown key "${key.slice(0, colon)}:…" (YAML wants a blank after the colon)`;
   const unused = known.filter((name) => !given.has(name));
-  const hint = didYouMean(key, unused);
-  return `unknown key "${key}"${hint === "" ? didYouMean(key, known) : hint}`;
+  const hint = didYouMean(key, unused) || didYouMean(key, known);
+  const all = known.length <= MAX_LISTED ? `: known are ${known.join(", ")}` : "";
+  return `unknown key "${key}"${hint || all}`;
 }
+
+/** Keys of a section that are listed where none of them is like the one that was written, at most. */
+const MAX_LISTED = 4;
 
 const listKeys = (entries: SectionEntries): string => Object.keys(entries).join(", ");
 

@@ -97,7 +97,7 @@ test("a section reports everything at once, with the path of each", () => {
     issues.map(({ message, path = [] }) => [path.map(({ key }) => key).join("."), message]),
     [
       ["siez", 'unknown key "siez"; did you mean "size"?'],
-      ["constructor", 'unknown key "constructor"'],
+      ["constructor", 'unknown key "constructor": known are name, size, nets'],
       ["", '"name" is missing'],
       ["nets.1", 'expected a network such as 10.0.0.0/8 or fd00::/8, got "x"'],
     ],

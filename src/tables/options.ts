@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { list, optional, section, withDefault } from "../core/option-schema.ts";
 import type { OptionSchema, SectionEntries, SectionOutput } from "../core/option-schema.ts";
 import { choice, count, duration, recipientDelimiter, scalar } from "../core/option-values.ts";
-import { bad, ok } from "../core/units.ts";
+import { bad, formatDuration, ok } from "../core/units.ts";
 import type { Parsed } from "../core/units.ts";
 
 /**
@@ -88,7 +88,7 @@ const keySchema = section({
 });
 
 const valueSchema = section({
-  json: optional(scalar("names of members, joined by dots", parseJsonPath), {
+  json: optional(scalar("names of members joined by dots, such as quota.bytes", parseJsonPath), {
     description:
       "The value is JSON, of which this member is taken, such as `quota.bytes`. Where it is missing the lookup has failed; `null` is absent.",
     example: "mail.host",
@@ -108,6 +108,7 @@ function parseJsonPath(given: string): Parsed<string> {
 const TEMPLATE_WORDS: ReadonlySet<string> = new Set(["value", "key", "localpart", "domain"]);
 
 function parseTemplate(given: string): Parsed<string> {
+  if (given === "") return bad("the template is empty: every value would be");
   for (const [, word = ""] of given.matchAll(/\{([^{}]*)\}/g))
     if (!TEMPLATE_WORDS.has(word))
       return bad(`there is no placeholder "{${word}}": known are {value}, {key}, {localpart} and {domain}`);
@@ -139,8 +140,10 @@ const breakerSection = section({
 const breakerSchema: typeof breakerSection = v.pipe(
   breakerSection,
   v.rawCheck(({ dataset, addIssue }) => {
-    if (dataset.typed && dataset.value.min_backoff > dataset.value.max_backoff)
-      addIssue({ message: '"min_backoff" is longer than "max_backoff"' });
+    if (!dataset.typed) return;
+    const { min_backoff: min, max_backoff: max } = dataset.value;
+    if (min > max)
+      addIssue({ message: `min_backoff is ${formatDuration(min)}, longer than max_backoff, ${formatDuration(max)}` });
   }),
 );
 
@@ -189,6 +192,20 @@ export function entriesForKind(kind: TableKind): CommonEntries {
         title: COMMON_OPTIONS[2].title,
         toOptions,
       };
+  }
+}
+
+/** Why a key that other kinds have means nothing here. */
+export function explainMissing(key: string, kind: TableKind): string | undefined {
+  const others: SectionEntries = { ...cacheEntries, ...guardEntries };
+  if (!Object.hasOwn(others, key) || Object.hasOwn(entriesForKind(kind).entries, key)) return undefined;
+  switch (kind) {
+    case "memory":
+      return `"${key}" means nothing here: this table answers from memory`;
+    case "composite":
+      return `"${key}" means nothing here: this table asks others, which have their own`;
+    case "remote":
+      return undefined;
   }
 }
 

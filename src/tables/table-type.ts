@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { section } from "../core/option-schema.ts";
 import type { OptionSchema, SectionEntries, SectionOutput } from "../core/option-schema.ts";
-import { entriesForKind } from "./options.ts";
+import { entriesForKind, explainMissing } from "./options.ts";
 import type { CommonOptions, TableKind } from "./options.ts";
 import type { Source, SourceContext } from "./source.ts";
 
@@ -39,7 +39,9 @@ export function defineType<const Entries extends SectionEntries, Options>(
   parts: TableTypeParts<Entries, Options>,
 ): TableType {
   const common = entriesForKind(parts.kind);
-  const schema = section<SectionEntries>({ ...parts.entries, ...common.entries });
+  const schema = section<SectionEntries>({ ...parts.entries, ...common.entries }, (key) =>
+    explainMissing(key, parts.kind),
+  );
   const { faultOf } = parts;
   return {
     description: parts.description,

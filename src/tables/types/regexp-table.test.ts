@@ -124,7 +124,11 @@ const bad: readonly (readonly [name: string, patterns: unknown, fault: string])[
   ["no list", "/a/ b", "patterns: expected a list, such as [{ match: '@old\\.example$', value: new }], got text"],
   ["a list in the list", [["a"]], "patterns.0: expected a mapping of match and value, got a list"],
   ["no value", [{ match: "a" }], 'patterns.0: "value" is missing'],
-  ["an unknown key", [{ match: "a", value: "b", flag: "i" }], 'patterns.0.flag: unknown key "flag"'],
+  [
+    "an unknown key",
+    [{ match: "a", value: "b", flag: "i" }],
+    'patterns.0.flag: unknown key "flag": known are match, value, case',
+  ],
   [
     "an open bracket",
     [OLD, { match: "(a", value: "b" }],
