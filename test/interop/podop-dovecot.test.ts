@@ -2,14 +2,22 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { type Dovecot, DOVECOT_PACKAGES, findDovecotImap, startDovecot } from "../support/dovecot.ts";
+import { type Dovecot, startDovecot } from "../support/dovecot.ts";
 import { startHttpService, type HttpService } from "../support/http-service.ts";
-import { connectImap } from "../support/imap-client.ts";
 import { connectLmtp } from "../support/lmtp-client.ts";
 import { makeSearchableFolder, type Ran, removeFolder, runOk } from "../support/processes.ts";
 import { until } from "../support/until.ts";
+import {
+  dovecotImapFolder,
+  getMetadata,
+  logIn,
+  ODD_METADATA,
+  setMetadata,
+  tryLogIn,
+  whyNoDovecotImap,
+} from "./dovecot-imap.ts";
 import { type Podop, startPodop } from "./podop.ts";
-import { createStarted, whyNot } from "./servers.ts";
+import { createStarted } from "./servers.ts";
 import { TROUBLES } from "./troubles.ts";
 
 const ADA = "ada@example.com";
@@ -20,14 +28,7 @@ const NO_SUCH_USER = 67;
 const NO_SUCH_KEY = 68;
 const TEMPORARY_FAILURE = 75;
 
-const whyNoImap = async (): Promise<string | false> => {
-  const reason = await whyNot(DOVECOT_PACKAGES);
-  if (reason !== false) return reason;
-  const imap = await findDovecotImap();
-  return imap.kind === "ready" ? false : imap.reason;
-};
-
-describe("Dovecot asks podop, as podop's manual and Mailu have it", { skip: await whyNoImap() }, () => {
+describe("Dovecot asks podop, as podop's manual and Mailu have it", { skip: await whyNoDovecotImap() }, () => {
   const started = createStarted();
   let dovecot: Dovecot, service: HttpService, podop: Podop;
   let folder = "";
@@ -62,12 +63,10 @@ password_key = passdb/%u
 user_key = userdb/%u
 `,
     );
-    const imap = await findDovecotImap();
-    assert.ok(imap.kind === "ready");
     dovecot = await started.add(
       startDovecot({
         users: [],
-        imapFolder: imap.folder,
+        imapFolder: await dovecotImapFolder(),
         auth: `
 passdb {
   driver = dict
@@ -107,39 +106,22 @@ service anvil {
     await removeFolder(folder);
   });
 
-  const logIn = async (user: string, password: string): Promise<Awaited<ReturnType<typeof connectImap>>> => {
-    const client = await connectImap(dovecot.imapPort);
-    try {
-      await client.command(`LOGIN ${user} ${password}`);
-      return client;
-    } catch (error) {
-      client.close();
-      throw error;
-    }
-  };
-  const tryLogIn = async (user: string, password: string): Promise<string> =>
-    logIn(user, password).then(
-      (client) => {
-        client.close();
-        return "OK";
-      },
-      (error: unknown) => String(error),
-    );
+  const enter = (user: string, password: string): Promise<string> => tryLogIn(dovecot.imapPort, user, password);
 
   test("who has the password logs in, and nobody else", async () => {
-    assert.equal(await tryLogIn(ADA, "secret"), "OK");
-    assert.equal(await tryLogIn("Ada@Example.com", "secret"), "OK");
-    assert.equal(await tryLogIn(BOB, "anything"), "OK");
-    assert.match(await tryLogIn(ADA, "wrong"), /NO \[AUTHENTICATIONFAILED\]/);
-    assert.match(await tryLogIn("nobody@example.com", "secret"), /NO \[AUTHENTICATIONFAILED\]/);
+    assert.equal(await enter(ADA, "secret"), "OK");
+    assert.equal(await enter("Ada@Example.com", "secret"), "OK");
+    assert.equal(await enter(BOB, "anything"), "OK");
+    assert.match(await enter(ADA, "wrong"), /NO \[AUTHENTICATIONFAILED\]/);
+    assert.match(await enter("nobody@example.com", "secret"), /NO \[AUTHENTICATIONFAILED\]/);
   });
 
   for (const { what, begin, end } of TROUBLES)
     test(`while the service ${what} nobody is told that a password is wrong; then logging in works`, async () => {
       await begin(service);
       const [known, unknown, tested, looked] = await Promise.all([
-        tryLogIn(ADA, "secret"),
-        tryLogIn("nobody@example.com", "secret"),
+        enter(ADA, "secret"),
+        enter("nobody@example.com", "secret"),
         dovecot.doveadm("auth", "test", ADA, "secret"),
         dovecot.doveadm("user", ADA),
       ]);
@@ -148,8 +130,8 @@ service anvil {
       assert.match(tested.stdout, /auth failed\n(.*\n)*  code=temp_fail\n/);
       assert.equal(looked.code, TEMPORARY_FAILURE);
       await end(service);
-      await until("logging in works", async () => ((await tryLogIn(ADA, "secret")) === "OK" ? true : undefined));
-      assert.match(await tryLogIn(ADA, "wrong"), /NO \[AUTHENTICATIONFAILED\]/);
+      await until("logging in works", async () => ((await enter(ADA, "secret")) === "OK" ? true : undefined));
+      assert.match(await enter(ADA, "wrong"), /NO \[AUTHENTICATIONFAILED\]/);
       assert.equal((await dovecot.doveadm("user", "nobody@example.com")).code, NO_SUCH_USER);
     });
 
@@ -169,43 +151,32 @@ service anvil {
     }
   });
 
-  const values = [
-    { what: "text", value: Buffer.from("Hello") },
-    { what: "lines and tabs", value: Buffer.from("a\tb\r\nc\n\nd\t") },
-    { what: "control characters", value: Buffer.from("\x01\x01t\x01n\x1f\x7f") },
-    { what: "UTF-8", value: Buffer.from("ü€𝄞 §{}%") },
-    { what: "bytes that are no UTF-8", value: Buffer.from("\xff\xfc \xc3", "latin1") },
-    { what: "what is JSON", value: Buffer.from('{"a":[1,null]}') },
-    { what: "quotes and backslashes", value: Buffer.from('"\\"') },
-    { what: "60 kB", value: Buffer.alloc(60_000, "0123456789\n") },
-  ];
-  for (const { what, value } of values)
+  for (const { what, value } of ODD_METADATA)
     test(`an annotation by METADATA: ${what}`, async () => {
-      const client = await logIn(ADA, "secret");
+      const client = await logIn(dovecot.imapPort, ADA, "secret");
+      const from = service.requests.length;
       try {
         for (const entry of ["/private/comment", "/shared/vendor/x/y"]) {
-          const command = Buffer.from(`SETMETADATA INBOX (${entry} {${value.length}+}\r\n`);
-          await client.command(Buffer.concat([command, value, Buffer.from(")")]));
-          const [answer] = await client.command(`GETMETADATA INBOX (${entry})`);
-          const got = answer?.literals[0] ?? /^\* METADATA INBOX \(\S+ "(.*)"\)$/.exec(answer?.text ?? "")?.[1];
-          assert.equal(String(got), String(value));
+          await setMetadata(client, entry, value);
+          assert.equal(String(await getMetadata(client, entry)), String(value));
           await client.command(`SETMETADATA INBOX (${entry} NIL)`);
-          assert.deepEqual(await client.command(`GETMETADATA INBOX (${entry})`), [
-            { text: `* METADATA INBOX (${entry} NIL)`, literals: [] },
-          ]);
+          assert.equal(await getMetadata(client, entry), undefined);
         }
       } finally {
         client.close();
       }
-      const writes = service.requests.slice(-6).filter(({ method }) => method !== "GET");
+      const guid = /[0-9a-f]{32}/;
+      const asked = service.requests.slice(from).filter(({ path }) => guid.test(path));
       assert.deepEqual(
-        writes.map(({ method, path }) => `${method} ${path.replace(/^\/[0-9a-f]{32}\//, "")}`),
-        [`POST comment/${ADA}`, `DELETE comment/${ADA}`, "POST vendor/x/y", "DELETE vendor/x/y"].slice(-writes.length),
+        asked.map(({ method, path }) => `${method} ${path.replace(guid, "GUID")}`),
+        [`/GUID/comment/${ADA}`, "/GUID/vendor/x/y"].flatMap((path) =>
+          ["POST", "GET", "DELETE", "GET"].map((method) => `${method} ${path}`),
+        ),
       );
     });
 
   test("an annotation that was not written is not said to be", async () => {
-    const client = await logIn(ADA, "secret");
+    const client = await logIn(dovecot.imapPort, ADA, "secret");
     try {
       service.behave({ kind: "status", status: 503 });
       await assert.rejects(client.command('SETMETADATA INBOX (/private/comment "x")'), / NO /);
@@ -220,7 +191,7 @@ service anvil {
     const path = `/last-login/${ADA}`;
     service.values.delete(path);
     const seconds = Math.floor(Date.now() / 1000);
-    assert.equal(await tryLogIn(ADA, "secret"), "OK");
+    assert.equal(await enter(ADA, "secret"), "OK");
     const written = await until("the last login", () => service.values.get(path));
     assert.ok(typeof written === "number" && written >= seconds, String(written));
   });
