@@ -119,7 +119,11 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   const lost = log.destination === "syslog" ? syslogWarning(isBackground) : undefined;
   if (lost !== undefined) process.stderr.write(`${program}: ${lost}\n`);
   parent?.ready();
-  onReloadSignal(oneAtATime(() => serving.reload()));
+  onReloadSignal(
+    oneAtATime(async () => {
+      await serving.reload();
+    }),
+  );
   await onReady?.();
   return end(await stopped.promise);
 }

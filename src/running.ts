@@ -3,6 +3,7 @@ import type { Clock } from "./core/clock.ts";
 import type { Log } from "./core/log.ts";
 import { buildWorld } from "./relay/world.ts";
 import type { World } from "./relay/world.ts";
+import type { RoutingDirectory } from "./routing/router.ts";
 import { openTables } from "./tables/open-tables.ts";
 import type { TableSet } from "./tables/open-tables.ts";
 
@@ -18,13 +19,16 @@ export interface BuildingParts {
   readonly log: Log;
   /** Known to this process alone. */
   readonly loopToken: string;
+  readonly disabledBackends: ReadonlySet<string>;
+  /** Where the configuration has one. */
+  readonly directory: RoutingDirectory | undefined;
 }
 
 /** What did not change goes on: sessions with stores, connections of tables. */
 export function buildRunning(
   config: Config,
   previous: Running | undefined,
-  { clock, log, loopToken }: BuildingParts,
+  { clock, log, loopToken, disabledBackends, directory }: BuildingParts,
 ): Running {
   const { backends, routing, lmtp } = config;
   const tables = openTables(
@@ -32,9 +36,9 @@ export function buildRunning(
     { clock, say: (level, text) => log.write({ kind: "message", level, part: "table", text }) },
     previous?.tables,
   );
-  const context = { clock, log, hostname: lmtp.hostname, loopToken };
+  const context = { clock, log, hostname: lmtp.hostname, loopToken, disabledBackends };
   const generation = (previous?.world.generation ?? 0) + 1;
-  const parts = { generation, backends, tables: tables.exact, routing, lmtp, context };
+  const parts = { generation, backends, tables: tables.exact, directory, routing, lmtp, context };
   return { config, tables, world: buildWorld(parts, previous?.world) };
 }
 

@@ -1,10 +1,17 @@
 import { randomBytes } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
+import { backendsOf, createAdminServices } from "./admin-services.ts";
+import { createAdminServer } from "./admin/admin-server.ts";
+import type { ReloadOutcome } from "./admin/services.ts";
 import type { Config, ConfigFault, LoadResult } from "./config/config.ts";
 import { formatFaultLine } from "./config/format-fault.ts";
 import type { Clock } from "./core/clock.ts";
 import { formatEndpoint } from "./core/endpoint.ts";
 import { EXIT } from "./core/exit-codes.ts";
-import type { LogLevel, LogMessage } from "./core/log.ts";
+import type { Log, LogLevel, LogMessage } from "./core/log.ts";
+import { directoryOf, noteUncertain, startHolding } from "./holding.ts";
+import type { Holding } from "./holding.ts";
+import { createMetrics } from "./observe/metrics.ts";
 import type { DaemonLog, LogSettings } from "./observe/daemon-log.ts";
 import { errorText } from "./observe/render.ts";
 import { checkPidFile, claimPidFile } from "./process/pid-file.ts";
@@ -16,7 +23,10 @@ import type { Running } from "./running.ts";
 import { Deliveries } from "./relay/deliveries.ts";
 import { Parking } from "./relay/parking.ts";
 import type { World } from "./relay/world.ts";
+import type { ConnectionServer } from "./servers/connection-server.ts";
 import { ListenerSet } from "./servers/listener-set.ts";
+import type { PreparedListeners } from "./servers/listener-set.ts";
+import type { ListenerOptions } from "./servers/options.ts";
 import { createLmtpServer } from "./servers/lmtp-server.ts";
 import { createTableServer } from "./servers/tables/table-server.ts";
 import { createProxyService } from "./servers/proxy-service.ts";
@@ -42,7 +52,7 @@ export interface Serving {
   /** Binds, writes the pid file, drops privileges, then serves. Whatever fails, nothing is left open. */
   start(): Promise<StartResult>;
   /** Never rejects: on any fault what was in effect stays, and the log says why. */
-  reload(): Promise<void>;
+  reload(): Promise<ReloadOutcome>;
   /** Resolves when the last message under way has ended, or its time has. */
   stop(reason: string): Promise<void>;
   /** Removes sockets and pid file in this turn: for the `exit` event. */
@@ -53,23 +63,39 @@ export interface Serving {
 const LAST_WORDS_MS = 1_000;
 
 export function createServing(parts: ServingParts): Serving {
-  const { log, clock, serviceManager } = parts;
-  const building = { clock, log, loopToken: randomBytes(12).toString("hex") };
+  const { log: daemonLog, clock, serviceManager } = parts;
+  const disabledBackends = new Set<string>();
   let running: Running | undefined;
   let pidFile: PidFile | undefined;
   let reloads = 0;
   let isStopping = false;
-  /** Replaced configurations by which deliveries still go. */
+  let holding: Holding | undefined;
   const deliveries = new Deliveries();
+  const parking = new Parking({ parkMs: 0, maxParked: 0 }, clock);
+  /** Replaced configurations by which deliveries still go. */
   const leaving = new Set<World>();
   /** Resolves when there is none. */
   let drained = Promise.resolve();
 
+  const metrics = createMetrics({
+    version: parts.version,
+    connections: () => connectionsByProtocol(listeners.status),
+    deliveriesUnderWay: () => deliveries.count,
+    backends: () =>
+      backendsOf(inEffect(), disabledBackends).map(({ trouble, ...rest }) => ({
+        ...rest,
+        isUp: trouble === undefined,
+      })),
+  });
+  const log: Log = {
+    write(entry) {
+      daemonLog.write(entry);
+      metrics.onEntry(entry);
+    },
+  };
+  const building = { clock, log, loopToken: randomBytes(12).toString("hex"), disabledBackends };
   const listeners = new ListenerSet({
-    makeServer: (listener) =>
-      listener.protocol === "lmtp"
-        ? createLmtpServer({ listener, service, clock, log })
-        : createTableServer({ listener, tables: () => inEffect().tables.ruled, isDebugging, clock, log }),
+    makeServer,
     onAcceptFailed: (address, error) =>
       say("warning", `a connection to ${formatEndpoint(address)} was not accepted: ${error.message}`),
   });
@@ -78,13 +104,52 @@ export function createServing(parts: ServingParts): Serving {
     clock,
     log,
     deliveries,
-    parking: new Parking({ parkMs: 0, maxParked: 0 }, clock),
-    onUncertain: () => Promise.resolve(),
+    parking,
+    onUncertain: (delivery) => noteUncertain(holding, delivery),
   });
+  const services = createAdminServices({
+    version: parts.version,
+    clock,
+    running: inEffect,
+    holding: () => holding,
+    listeners,
+    deliveries,
+    parking,
+    metrics,
+    disabledBackends,
+    reload,
+    reloadCount: () => reloads,
+    isStopping: () => isStopping,
+  });
+
+  function makeServer(listener: ListenerOptions): ConnectionServer {
+    switch (listener.protocol) {
+      case "lmtp":
+        return createLmtpServer({ listener, service, clock, log });
+      case "admin":
+        return createAdminServer({ listener, services, log });
+      case "socketmap":
+      case "dict":
+      case "tcp-table":
+        return createTableServer({
+          listener,
+          tables: () => inEffect().tables.ruled,
+          isDebugging,
+          clock,
+          log,
+          metrics,
+        });
+    }
+  }
 
   function inEffect(): Running {
     if (running === undefined) throw new Error("served before the start");
     return running;
+  }
+
+  function build(config: Config, previous: Running | undefined): Running {
+    const directory = config.directory === undefined ? undefined : directoryOf(() => holding);
+    return buildRunning(config, previous, { ...building, directory });
   }
 
   function isDebugging(): boolean {
@@ -93,6 +158,10 @@ export function createServing(parts: ServingParts): Serving {
 
   function say(level: LogLevel, text: string, part: LogMessage["part"] = "daemon"): void {
     log.write({ kind: "message", level, part, text });
+  }
+
+  function sayOfMoves(level: LogLevel, text: string): void {
+    say(level, text, "move");
   }
 
   /** In the background there is no terminal, and the older lmtp-proxy went to syslog too. */
@@ -129,13 +198,13 @@ export function createServing(parts: ServingParts): Serving {
     const path = pidPath(config);
     if (path !== undefined) checkPidFile(path);
     const identity = await findIdentity(config.process.user, config.process.group);
-    const opened = buildRunning(config, undefined, building);
+    const opened = build(config, undefined);
     running = opened;
     (await listeners.prepare(config.listeners)).commit();
     if (path !== undefined) pidFile = claimPidFile(path);
     const settings = logSettings(config);
-    if (identity !== undefined) log.giveTo(identity);
-    if (settings.to.kind === "file") log.configure(settings);
+    if (identity !== undefined) daemonLog.giveTo(identity);
+    if (settings.to.kind === "file") daemonLog.configure(settings);
     if (identity !== undefined) {
       becomeUser(identity);
       say("info", `running as user id ${identity.uid} and group id ${identity.gid}`);
@@ -143,14 +212,26 @@ export function createServing(parts: ServingParts): Serving {
       for (const warning of unreadable([...needed, import.meta.filename])) say("warning", warning);
     }
     if (settings.to.kind === "file") for (const warning of rotationWarnings(settings.to.path)) say("warning", warning);
-    else log.configure(settings);
+    else daemonLog.configure(settings);
+    parking.configure(config.hold);
+    if (config.directory !== undefined) {
+      const { openDirectory } = await import("./directory/open-directory.ts");
+      const directory = await openDirectory(config.directory);
+      holding = startHolding(directory, {
+        options: () => inEffect().config,
+        deliveries,
+        parking,
+        clock,
+        say: sayOfMoves,
+      });
+    }
     listeners.open();
     probe(opened.world);
     return opened;
   }
 
-  async function reload(): Promise<void> {
-    if (isStopping || running === undefined) return;
+  async function reload(): Promise<ReloadOutcome> {
+    if (isStopping || running === undefined) return { number: reloads, reasons: ["stopping"] };
     reloads += 1;
     const number = reloads;
     const { config: old } = running;
@@ -162,12 +243,13 @@ export function createServing(parts: ServingParts): Serving {
       say("error", `reload ${number} failed, ${old.source.path} is not reloaded: what was in effect stays`);
     }
     serviceManager.ready(summarize(running));
+    return { number, reasons };
   }
 
   /** A rotation must not depend on the configuration. */
   function reopenLog(): void {
     try {
-      log.reopen();
+      daemonLog.reopen();
     } catch (error) {
       say("error", `the log goes on in the old file: ${reasonsOf(error).join("; ")}`);
     }
@@ -178,20 +260,21 @@ export function createServing(parts: ServingParts): Serving {
     const loaded = await parts.load();
     if (loaded.kind === "faulty") return loaded.faults.map(formatFaultLine);
     const { config } = loaded;
-    const next = buildRunning(config, old, building);
-    const prepared = await listeners.prepare(config.listeners);
-    if (isStopping) {
-      prepared.abort();
-      return ["stopping"];
-    }
+    const next = build(config, old);
+    let prepared: PreparedListeners | undefined;
     try {
-      log.configure(logSettings(config));
+      prepared = await listeners.prepare(config.listeners);
+      if (isStopping) throw new Stopping();
+      daemonLog.configure(logSettings(config));
     } catch (error) {
-      prepared.abort();
+      prepared?.abort();
+      void next.tables.close(old.tables);
+      if (error instanceof Stopping) return ["stopping"];
       throw error;
     }
     reopenLog();
     running = next;
+    parking.configure(config.hold);
     const isDrained = leave(old, next);
     prepared.commit();
     listeners.open();
@@ -222,6 +305,8 @@ export function createServing(parts: ServingParts): Serving {
   function warnOfRestart(old: Config, next: Config): void {
     const changed = (["user", "group", "pidFile"] as const).filter((key) => old.process[key] !== next.process[key]);
     const names = { user: "process.user", group: "process.group", pidFile: "process.pid_file" };
+    if (!isDeepStrictEqual(old.directory, next.directory))
+      say("warning", "directory has changed: that takes effect with a restart", "config");
     for (const key of changed) say("warning", `${names[key]} has changed: that takes effect with a restart`, "config");
   }
 
@@ -229,6 +314,7 @@ export function createServing(parts: ServingParts): Serving {
     isStopping = true;
     serviceManager.stopping();
     listeners.stopAccepting();
+    parking.endAll();
     say("notice", `${reason}: stopping, ${count(listeners.connectionCount, "client")} connected`);
     if (running !== undefined) await endWithin(running);
     await serviceManager.settled();
@@ -246,7 +332,7 @@ export function createServing(parts: ServingParts): Serving {
       await isDoneWithin(ended, LAST_WORDS_MS);
     }
     last.retire(undefined);
-    await isDoneWithin(tables.close(), LAST_WORDS_MS);
+    await isDoneWithin(Promise.all([tables.close(), holding?.close()]), LAST_WORDS_MS);
   }
 
   function abandon(): void {
@@ -255,6 +341,16 @@ export function createServing(parts: ServingParts): Serving {
   }
 
   return { start, reload, stop, abandon };
+}
+
+/** A stop has come while a reload was under way. */
+class Stopping extends Error {}
+
+function connectionsByProtocol(status: ListenerSet["status"]): ReadonlyMap<string, number> {
+  const connections = new Map<string, number>();
+  for (const { options, connectionCount } of status)
+    connections.set(options.protocol, (connections.get(options.protocol) ?? 0) + connectionCount);
+  return connections;
 }
 
 /** Learns what stores announce before the first message asks. */

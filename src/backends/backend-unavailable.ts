@@ -4,7 +4,7 @@ export class BackendUnavailable extends Error {
   readonly code = "BACKEND_UNAVAILABLE";
   readonly backend: string;
   /** `busy`: all connections were in use for too long. `loop`: the backend is ourselves. */
-  readonly why: "unreachable" | "rejected" | "loop" | "busy" | "closing";
+  readonly why: "unreachable" | "rejected" | "loop" | "busy" | "closing" | "disabled";
 
   constructor(backend: string, why: BackendUnavailable["why"], reason: string) {
     super(reason);

@@ -3,6 +3,8 @@ import type { Endpoint } from "../core/endpoint.ts";
 import { optional, required, section, withDefault } from "../core/option-schema.ts";
 import { count, duration, flag, remoteAddress, text } from "../core/option-values.ts";
 import { secret } from "../core/secret.ts";
+import { serviceSchema, toServiceOptions } from "./service-options.ts";
+import type { ServiceOptions } from "./service-options.ts";
 
 export interface BackendTimeouts {
   /** For TCP or unix connect, in ms. */
@@ -34,6 +36,10 @@ export interface BackendOptions {
   /** Sends the domain of recipients in lower case (lmtpd of Cyrus 3.6 crashes on upper case). */
   readonly lowercaseDomain: boolean;
   readonly timeouts: BackendTimeouts;
+  /** Where users of this store log in; undefined where nobody was told. */
+  readonly imap?: ServiceOptions;
+  readonly pop3?: ServiceOptions;
+  readonly submission?: ServiceOptions;
 }
 
 export const backendSchema = section({
@@ -76,6 +82,16 @@ export const backendSchema = section({
       "For each reply after the final dot. Less than the client's own limit (Postfix: `lmtp_data_done_timeout`, 600s): " +
       "a client that gives up first delivers the message again.",
   }),
+  imap: optional(serviceSchema, {
+    description:
+      "Where users of this store log in with IMAP: for moves, for `auth-http` listeners and for tables of the type `routing`.",
+    example: "{ address: 10.0.0.1:143 }",
+  }),
+  pop3: optional(serviceSchema, { description: "The same for POP3.", example: "{ address: 10.0.0.1:110 }" }),
+  submission: optional(serviceSchema, {
+    description: "The same for submission.",
+    example: "{ address: 10.0.0.1:587 }",
+  }),
 });
 
 export type BackendSection = InferOutput<typeof backendSchema>;
@@ -99,5 +115,8 @@ export function toBackendOptions(name: string, given: BackendSection, password: 
       bodyMs: given.body_timeout,
       finalMs: given.final_timeout,
     },
+    ...(given.imap === undefined ? {} : { imap: toServiceOptions(given.imap) }),
+    ...(given.pop3 === undefined ? {} : { pop3: toServiceOptions(given.pop3) }),
+    ...(given.submission === undefined ? {} : { submission: toServiceOptions(given.submission) }),
   };
 }

@@ -9,6 +9,8 @@ import { BackendSession, type SessionContext } from "./session.ts";
 
 export interface PoolContext extends SessionContext {
   readonly log: Log;
+  /** Names of backends that an operator has taken out of service. */
+  readonly disabledBackends: ReadonlySet<string>;
 }
 
 export interface SessionRequest {
@@ -45,6 +47,19 @@ export class BackendPool {
     this.#health = new StoreHealth(context.clock);
   }
 
+  /** Why it could not be reached the last time; undefined while it can. */
+  get trouble(): string | undefined {
+    return this.#trouble;
+  }
+
+  get openCount(): number {
+    return this.#sessions.size;
+  }
+
+  get idleCount(): number {
+    return this.#idle.length;
+  }
+
   /** What the store announced when it was last reached. */
   get capabilities(): Capabilities | undefined {
     return this.#capabilities;
@@ -55,6 +70,10 @@ export class BackendPool {
    * @returns a function that takes the request back
    */
   request(request: SessionRequest, mayBeReused: boolean): () => void {
+    if (this.#context.disabledBackends.has(this.options.name)) {
+      request.onUnavailable(this.#unavailable("disabled", "an operator has taken it out of service"));
+      return () => undefined;
+    }
     const session = mayBeReused ? this.#idle.pop() : undefined;
     if (session !== undefined) {
       this.#lend(session, request, true);

@@ -1,4 +1,6 @@
 import type { BackendOptions } from "../backends/options.ts";
+import type { DirectoryOptions } from "../directory/options.ts";
+import type { DrainOptions, HoldOptions } from "../moves/options.ts";
 import type { LmtpOptions } from "../relay/options.ts";
 import type { RoutingOptions } from "../routing/options.ts";
 import type { ListenerOptions } from "../servers/options.ts";
@@ -33,6 +35,10 @@ export interface Config {
   readonly tables: ReadonlyMap<string, TableSettings>;
   readonly routing: RoutingOptions;
   readonly lmtp: LmtpOptions;
+  /** Undefined: users live where the tables say, and nobody can be held but by them. */
+  readonly directory: DirectoryOptions | undefined;
+  readonly hold: HoldOptions;
+  readonly drain: DrainOptions;
 }
 
 /** One thing wrong (or odd, for a warning) in a configuration file. Lines and columns count from 1; line 0 is the file as a whole. */

@@ -55,12 +55,24 @@ function checkListeners(root: YamlNode, faults: FaultCollector): void {
     const endpoint = formatEndpoint(parsed.endpoint);
     if (seen.has(endpoint)) faults.error(offsetOfValue(address), `two listeners on one address, ${endpoint}`);
     seen.add(endpoint);
+    checkToken(item, parsed.endpoint.kind, faults);
     if (parsed.endpoint.kind === "unix") continue;
     for (const key of ["owner", "group", "permissions"]) {
       const option = entryOf(item, key);
       if (option !== undefined) faults.warn(option.keyOffset, `"${key}" means nothing on a TCP listener`);
     }
   }
+}
+
+/** Whoever reaches a TCP port of the admin API could do everything. */
+function checkToken(listener: YamlNode, kind: "unix" | "tcp", faults: FaultCollector): void {
+  const protocol = entryOf(listener, "protocol");
+  if (protocol === undefined || textOf(protocol.value) !== "admin") return;
+  const token = entryOf(listener, "token");
+  if (kind === "tcp" && token === undefined)
+    faults.error(offsetOfValue(protocol), 'the admin API over TCP needs a "token", or let it listen on a unix socket');
+  if (kind === "unix" && token !== undefined)
+    faults.error(token.keyOffset, '"token" is for TCP: on a unix socket owner and permissions decide who may connect');
 }
 
 /** Nothing behind the key, `[]` or `{}`. */
@@ -151,5 +163,8 @@ function checkRouting(root: YamlNode, hasLmtp: boolean, faults: FaultCollector):
 function servesLmtp(root: YamlNode): boolean {
   const listeners = valueOf(root, "listeners");
   if (listeners?.kind !== "sequence" || listeners.items.length === 0) return true;
-  return listeners.items.some((item) => !TABLE_PROTOCOLS.has(textOf(valueOf(item, "protocol")) ?? ""));
+  return listeners.items.some((item) => {
+    const protocol = textOf(valueOf(item, "protocol")) ?? "";
+    return protocol !== "admin" && !TABLE_PROTOCOLS.has(protocol);
+  });
 }

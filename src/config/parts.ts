@@ -1,4 +1,6 @@
 import { toBackendOptions } from "../backends/options.ts";
+import { toDirectoryOptions } from "../directory/options.ts";
+import { toDrainOptions, toHoldOptions } from "../moves/options.ts";
 import { toLmtpOptions } from "../relay/options.ts";
 import { toRoutingOptions } from "../routing/options.ts";
 import type { Config } from "./config.ts";
@@ -25,5 +27,8 @@ export function makeParts(source: Config["source"], { section, passwords }: Read
     tables: section.tables,
     routing: toRoutingOptions(section.routing),
     lmtp: toLmtpOptions(section.lmtp),
+    directory: section.directory && toDirectoryOptions(section.directory),
+    hold: toHoldOptions(section.hold),
+    drain: toDrainOptions(section.drain),
   };
 }

@@ -4,6 +4,8 @@ import { didYouMean } from "../core/closest-name.ts";
 import { list, named, optional, required, section, variant, withDefault } from "../core/option-schema.ts";
 import { absolutePath, choice, duration, scalar, text } from "../core/option-values.ts";
 import { bad, ok } from "../core/units.ts";
+import { directorySchema } from "../directory/options.ts";
+import { drainSchema, holdSchema } from "../moves/options.ts";
 import { lmtpSchema } from "../relay/options.ts";
 import { routingSchema } from "../routing/options.ts";
 import { listenerSchema } from "../servers/options.ts";
@@ -98,6 +100,18 @@ export const configSchema = section({
   }),
   lmtp: withDefault(lmtpSchema, emptySection, {
     description: "What holds for every LMTP transaction.",
+    ...allDefaults,
+  }),
+  directory: optional(directorySchema, {
+    description:
+      "Which user lives where, for users who move: its entries come before the tables. Holds and moves need it.",
+  }),
+  hold: withDefault(holdSchema, emptySection, {
+    description: "What holds mean for mail that comes meanwhile.",
+    ...allDefaults,
+  }),
+  drain: withDefault(drainSchema, emptySection, {
+    description: "How it is made sure that nothing reaches a held user's old store any more.",
     ...allDefaults,
   }),
 });

@@ -69,6 +69,7 @@ function unavailableCode(why: BackendUnavailable["why"]): string {
       return "4.4.6";
     case "busy":
     case "closing":
+    case "disabled":
       return "4.3.2";
     default:
       return unreachable(why);

@@ -13,6 +13,12 @@ export interface ListenerSetParts {
   readonly onAcceptFailed: (address: Endpoint, error: Error) => void;
 }
 
+export interface ListenerStatus {
+  readonly options: ListenerOptions;
+  readonly address: Endpoint;
+  readonly connectionCount: number;
+}
+
 /** Listeners opened for a configuration that is not in effect yet. */
 export interface PreparedListeners {
   /** Puts them in effect: the others stop accepting, but their clients stay. Rights of sockets that stay are changed. */
@@ -47,6 +53,15 @@ export class ListenerSet {
 
   get addresses(): readonly Endpoint[] {
     return [...this.#entries.values()].map(({ listener }) => listener.address);
+  }
+
+  /** Of those that accept. */
+  get status(): readonly ListenerStatus[] {
+    return [...this.#entries.values()].map(({ listener, clients, options }) => ({
+      options,
+      address: listener.address,
+      connectionCount: clients.server.connectionCount,
+    }));
   }
 
   get connectionCount(): number {

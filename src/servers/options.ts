@@ -2,6 +2,7 @@ import type { Endpoint } from "../core/endpoint.ts";
 import { list, named, optional, required, section, variant, withDefault } from "../core/option-schema.ts";
 import type { OptionSchema, SectionEntries, SectionOutput, Variants } from "../core/option-schema.ts";
 import { address, choice, count, network, permissions, text } from "../core/option-values.ts";
+import { secretText } from "../core/read-secret.ts";
 
 interface ListenerBase {
   readonly address: Endpoint;
@@ -43,8 +44,14 @@ export interface TcpTableListener extends ListenerBase {
   readonly table: string;
 }
 
+export interface AdminListener extends ListenerBase {
+  readonly protocol: "admin";
+  /** Asked of clients over TCP, who must know it; undefined on a unix socket. */
+  readonly token: string | undefined;
+}
+
 export type TableListener = SocketmapListener | DictListener | TcpTableListener;
-export type ListenerOptions = LmtpListener | TableListener;
+export type ListenerOptions = LmtpListener | TableListener | AdminListener;
 
 const LOOPBACK: readonly string[] = ["127.0.0.0/8", "::1/128"];
 
@@ -133,6 +140,28 @@ const tcpTable = defineListener({
   toOptions: (base, given): TcpTableListener => ({ ...base, protocol: "tcp-table", table: given.table }),
 });
 
+/** Where commands look for the daemon. */
+export const DEFAULT_ADMIN_ADDRESS = "unix:/run/mailshunt/admin";
+
+const admin = defineListener({
+  description:
+    "The admin API, metrics and health, over HTTP: what the commands speak with. Whoever may connect may do everything, so a " +
+    "unix socket has the mode 0600 unless `permissions` says otherwise, and over TCP a `token` is asked for.",
+  example: DEFAULT_ADMIN_ADDRESS,
+  entries: {
+    token: optional(secretText(), {
+      description: "Bearer token that clients must send. Needed over TCP, not allowed on a unix socket.",
+      example: "{ file: /etc/mailshunt/admin.token }",
+    }),
+  },
+  toOptions: (base, given): AdminListener => ({
+    ...base,
+    protocol: "admin",
+    token: given.token,
+    permissions: base.permissions ?? (base.address.kind === "unix" ? 0o600 : undefined),
+  }),
+});
+
 interface ListenerVariant {
   readonly description: string;
   readonly schema: OptionSchema<unknown>;
@@ -174,6 +203,7 @@ const LISTENERS: ReadonlyMap<string, ListenerVariant> & Variants = new Map([
   ["socketmap", socketmap],
   ["dict", dict],
   ["tcp-table", tcpTable],
+  ["admin", admin],
 ]);
 
 export const listenerSchema = variant("protocol", "protocol", LISTENERS, (word, given): ListenerOptions => {

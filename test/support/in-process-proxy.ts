@@ -81,7 +81,13 @@ export async function startProxy(initial: ProxyOptions): Promise<Proxy> {
       for (const waiter of waiters) if (deliveries.length >= waiter.count) waiter.resolve();
     },
   };
-  const context = { clock, log, hostname: "shunt.example", loopToken: "token-of-this-proxy" };
+  const context = {
+    clock,
+    log,
+    hostname: "shunt.example",
+    loopToken: "token-of-this-proxy",
+    disabledBackends: new Set<string>(),
+  };
   let options = initial;
   let generation = 0;
 

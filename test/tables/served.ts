@@ -4,6 +4,7 @@ import { connect, createServer } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
 import { systemClock } from "../../src/core/clock.ts";
 import type { Clock } from "../../src/core/clock.ts";
+import { NO_METRICS } from "../../src/core/metrics.ts";
 import type { ConnectionServer } from "../../src/servers/connection-server.ts";
 import type { DictListener, SocketmapListener, TableListener, TcpTableListener } from "../../src/servers/options.ts";
 import { createTableServer } from "../../src/servers/tables/table-server.ts";
@@ -70,6 +71,7 @@ export async function serveTables(
     tables: () => tables,
     isDebugging: () => false,
     clock,
+    metrics: NO_METRICS,
     log: { write: (entry) => void (entry.kind === "message" && lines.push(`${entry.level}: ${entry.text}`)) },
   });
   /** By the client's port: bytes that the server has read. */

@@ -1,6 +1,7 @@
 import type { Clock } from "../../core/clock.ts";
 import { formatEndpoint } from "../../core/endpoint.ts";
 import type { Log, LogLevel } from "../../core/log.ts";
+import type { Metrics } from "../../core/metrics.ts";
 import type { Answer, Table } from "../../tables/table.ts";
 import { ConnectionServer } from "../connection-server.ts";
 import type { TableListener } from "../options.ts";
@@ -19,6 +20,7 @@ export interface TableServerParts {
   /** Whether lines of the level `debug` are written: one for each lookup. */
   readonly isDebugging: () => boolean;
   readonly clock: Clock;
+  readonly metrics: Metrics;
   readonly log: Log;
 }
 
@@ -65,7 +67,7 @@ function newSession(listener: TableListener, served: ServedTables): TableSession
   }
 }
 
-function serve({ listener, tables, isDebugging, clock, log }: TableServerParts): ServedTables {
+function serve({ listener, tables, isDebugging, clock, log, metrics }: TableServerParts): ServedTables {
   const names = listener.protocol === "tcp-table" ? undefined : listener.tables;
   /** When each was told, oldest first. */
   const toldUnknown = new Map<string, number>();
@@ -88,6 +90,7 @@ function serve({ listener, tables, isDebugging, clock, log }: TableServerParts):
   }
 
   return {
+    clock,
     find(wireName) {
       const name = names === undefined ? wireName : names.get(wireName);
       const table = name === undefined ? undefined : tables().get(name);
@@ -95,7 +98,8 @@ function serve({ listener, tables, isDebugging, clock, log }: TableServerParts):
       return table;
     },
     // Values may be passwords, so they are no part of it.
-    onLookup(wireName, key, answer: Answer) {
+    onLookup(wireName, key, answer: Answer, waitedMs) {
+      metrics.onLookup(listener.protocol, wireName, answer.kind, waitedMs);
       if (!isDebugging()) return;
       const reason = answer.kind === "failed" ? `: ${answer.reason}` : "";
       say("debug", `${listener.protocol} ${wireName} ${show(key)}: ${answer.kind}${reason}`);

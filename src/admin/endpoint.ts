@@ -1,0 +1,147 @@
+import { toJsonSchema } from "@valibot/to-json-schema";
+import type { Context, Hono } from "hono";
+import * as v from "valibot";
+import { Problem } from "./problem.ts";
+
+type Schema<Output> = v.GenericSchema<unknown, Output>;
+export type QuerySchema = v.StrictObjectSchema<Readonly<Record<string, v.GenericSchema<unknown, unknown>>>, undefined>;
+
+export type Method = "get" | "post" | "put" | "delete";
+
+interface EndpointBase {
+  readonly method: Method;
+  readonly path: string;
+  readonly summary: string;
+  readonly description?: string;
+}
+
+export interface JsonEndpoint<Query, Body, Result> extends EndpointBase {
+  /** Each parameter is text. */
+  readonly query?: Schema<Query>;
+  readonly body?: Schema<Body>;
+  /** What 200 says. */
+  readonly result: Schema<Result>;
+  readonly handle: (input: {
+    readonly query: Query;
+    readonly body: Body;
+    readonly signal: AbortSignal;
+  }) => Result | Promise<Result>;
+}
+
+export interface RawEndpoint<Query> extends EndpointBase {
+  readonly query?: Schema<Query>;
+  /** Content type of the request, where it has a body. */
+  readonly takes?: string;
+  /** Content type of 200. */
+  readonly gives: string;
+  readonly handle: (query: Query, context: Context) => Response | Promise<Response>;
+}
+
+/** One endpoint: its route and its part of the OpenAPI document are made of the same. */
+export interface Endpoint {
+  readonly method: Method;
+  readonly path: string;
+  register(app: Hono): void;
+  /** The Operation Object of OpenAPI 3.1. */
+  describe(): Readonly<Record<string, unknown>>;
+}
+
+/** Longest JSON body, in bytes. */
+const MAX_BODY_BYTES = 1024 * 1024;
+
+export function jsonEndpoint<Query, Body, Result>(parts: JsonEndpoint<Query, Body, Result>): Endpoint {
+  const { method, path, query, body, result, handle } = parts;
+  return {
+    method,
+    path,
+    register(app) {
+      app.on(method.toUpperCase(), path, async (context) => {
+        const given = {
+          query: parse(query, context.req.query(), "query"),
+          body: body === undefined ? (undefined as Body) : parse(body, await readJson(context), "body"),
+          signal: context.req.raw.signal,
+        };
+        return context.json((await handle(given)) as object);
+      });
+    },
+    describe: () => ({
+      ...describeBase(parts),
+      ...(query === undefined ? {} : { parameters: describeQuery(query) }),
+      ...(body === undefined
+        ? {}
+        : { requestBody: { required: true, content: { "application/json": { schema: toSchema(body) } } } }),
+      responses: {
+        200: { description: "Done.", content: { "application/json": { schema: toSchema(result) } } },
+        default: PROBLEM_RESPONSE,
+      },
+    }),
+  };
+}
+
+export function rawEndpoint<Query>(parts: RawEndpoint<Query>): Endpoint {
+  const { method, path, query, takes, gives, handle } = parts;
+  return {
+    method,
+    path,
+    register(app) {
+      app.on(method.toUpperCase(), path, (context) => handle(parse(query, context.req.query(), "query"), context));
+    },
+    describe: () => ({
+      ...describeBase(parts),
+      ...(query === undefined ? {} : { parameters: describeQuery(query) }),
+      ...(takes === undefined ? {} : { requestBody: { required: true, content: { [takes]: {} } } }),
+      responses: { 200: { description: "Done.", content: { [gives]: {} } }, default: PROBLEM_RESPONSE },
+    }),
+  };
+}
+
+const PROBLEM_RESPONSE = { $ref: "#/components/responses/Problem" } as const;
+
+const describeBase = ({ method, path, summary, description }: EndpointBase): Readonly<Record<string, unknown>> => ({
+  operationId: `${method}${path.replaceAll(/[/:_-]+(\w)/g, (_all, letter: string) => letter.toUpperCase())}`,
+  summary,
+  ...(description === undefined ? {} : { description }),
+});
+
+/** Transformations are left out: the document describes what goes over the wire. */
+function toSchema(schema: v.GenericSchema<unknown, unknown>): unknown {
+  const { $schema: _dialect, ...rest } = toJsonSchema(schema, { typeMode: "input", errorMode: "ignore" });
+  return rest;
+}
+
+function describeQuery(schema: v.GenericSchema<unknown, unknown>): readonly unknown[] {
+  const { properties = {}, required = [] } = toJsonSchema(schema, { typeMode: "input", errorMode: "ignore" });
+  return Object.entries(properties).map(([name, property]) => ({
+    name,
+    in: "query",
+    required: required.includes(name),
+    schema: property,
+  }));
+}
+
+async function readJson(context: Context): Promise<unknown> {
+  const length = Number(context.req.header("content-length") ?? 0);
+  if (length > MAX_BODY_BYTES) throw new Problem(413, "Too large", `a body has ${MAX_BODY_BYTES} bytes at most`);
+  const text = await context.req.text();
+  if (text.length > MAX_BODY_BYTES) throw new Problem(413, "Too large", `a body has ${MAX_BODY_BYTES} bytes at most`);
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Problem(400, "Not JSON", "the body is not JSON");
+  }
+}
+
+function parse<Output>(schema: Schema<Output> | undefined, given: unknown, where: "query" | "body"): Output {
+  if (schema === undefined) return undefined as Output;
+  const result = v.safeParse(schema, given);
+  if (result.success) return result.output;
+  const errors = result.issues.map((issue) => ({
+    pointer: `/${(issue.path ?? []).map(({ key }) => String(key)).join("/")}`,
+    detail: issue.message,
+  }));
+  const first = errors[0];
+  const detail = first === undefined ? "" : `${where} ${first.pointer}: ${first.detail}`;
+  throw new Problem(422, "Invalid request", detail, { errors });
+}
+
+export { MAX_BODY_BYTES };

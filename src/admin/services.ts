@@ -1,0 +1,77 @@
+import type { Directory } from "../directory/directory.ts";
+import type { HoldKeeper } from "../moves/hold-keeper.ts";
+import type { RouterQuestion } from "../routing/router.ts";
+import type { Route } from "../routing/route.ts";
+import type { Table } from "../tables/table.ts";
+
+/** A recipient's route and how the router came to it. */
+export interface ExplainedRoute {
+  readonly route: Route;
+  readonly questions: readonly RouterQuestion[];
+  /** Where the backend listens; undefined where mail goes to none. */
+  readonly lmtp: string | undefined;
+}
+
+export interface BackendStatus {
+  readonly name: string;
+  readonly lmtp: string;
+  /** Undefined while it answers. */
+  readonly trouble: string | undefined;
+  /** An operator has taken it out: its users hear 4xx. */
+  readonly isDisabled: boolean;
+  readonly openSessions: number;
+  readonly idleSessions: number;
+}
+
+export interface DeliveryStatus {
+  readonly user: string;
+  readonly session: string;
+  readonly backend: string | undefined;
+  readonly stage: string;
+  readonly ageMs: number;
+}
+
+export interface DaemonStatus {
+  readonly version: string;
+  readonly pid: number;
+  /** Since the start, in ms. */
+  readonly uptimeMs: number;
+  readonly configuration: string;
+  readonly reloads: number;
+  readonly listeners: readonly { readonly protocol: string; readonly address: string; readonly connections: number }[];
+  readonly deliveriesUnderWay: number;
+  readonly parked: number;
+}
+
+export interface ReloadOutcome {
+  readonly number: number;
+  /** Why nothing has changed; empty when the new configuration is in effect. */
+  readonly reasons: readonly string[];
+}
+
+/** What the admin API is made of: the running daemon, as `serving.ts` has it. */
+export interface AdminServices {
+  status(): DaemonStatus;
+  /** At most `limit`, the oldest first. */
+  deliveries(limit: number): readonly DeliveryStatus[];
+  backends(): readonly BackendStatus[];
+  /** @returns false where there is no such backend */
+  setBackendDisabled(name: string, isDisabled: boolean): boolean;
+  /** The router's user key of an address or a user as somebody types it. */
+  userKeyOf(given: string): string;
+  /** @param address as a user types it */
+  route(address: string): Promise<ExplainedRoute>;
+  /** As listeners ask it. */
+  table(name: string): Table | undefined;
+  tableNames(): readonly string[];
+  /** Empties every cache. */
+  flush(): void;
+  reload(): Promise<ReloadOutcome>;
+  /** Undefined where the configuration has no `directory`. */
+  readonly directory: Directory | undefined;
+  readonly holds: HoldKeeper | undefined;
+  /** Prometheus' text and its content type. */
+  metrics(): Promise<{ readonly contentType: string; readonly text: string }>;
+  /** Whether mail can be routed: what `/ready` says. Backends that are down do not count. */
+  isReady(): boolean;
+}

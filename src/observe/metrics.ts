@@ -1,0 +1,135 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { LogEntry } from "../core/log.ts";
+import type { LookupResult, Metrics } from "../core/metrics.ts";
+
+/** What is read when somebody asks. Names of backends are few; users and addresses are never labels. */
+export interface MetricsState {
+  readonly version: string;
+  connections(): ReadonlyMap<string, number>;
+  /** Recipients on their way. */
+  deliveriesUnderWay(): number;
+  readonly backends: () => readonly BackendState[];
+}
+
+export interface BackendState {
+  readonly name: string;
+  readonly isUp: boolean;
+  readonly openSessions: number;
+  readonly idleSessions: number;
+}
+
+export interface MetricsPage extends Metrics {
+  readonly contentType: string;
+  render(): Promise<string>;
+}
+
+const DELIVERY_RESULTS = ["sent", "deferred", "bounced", "uncertain"] as const;
+const LOOKUP_RESULTS: readonly LookupResult[] = ["found", "absent", "failed"];
+/** From a database on this machine to the longest that a table may take. */
+const WAIT_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+/** Counts in plain numbers, and makes Prometheus' text of them when it is asked for. */
+export function createMetrics(state: MetricsState): MetricsPage {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const deliveries = new Map<string, Record<(typeof DELIVERY_RESULTS)[number], number>>();
+  const lookups = new Map<string, { protocol: string; table: string } & Record<LookupResult, number>>();
+
+  const info = new Gauge({
+    name: "mailshunt_build_info",
+    help: "Always 1; the version is a label.",
+    labelNames: ["version"],
+    registers: [registry],
+  });
+  info.set({ version: state.version }, 1);
+
+  newCounter("mailshunt_lmtp_recipients_total", "Recipients answered for good.", ["backend", "result"], (counter) => {
+    for (const { name } of state.backends()) resultsOf(name);
+    for (const [backend, results] of deliveries)
+      for (const result of DELIVERY_RESULTS) counter.inc({ backend, result }, results[result]);
+  });
+  newCounter(
+    "mailshunt_lookups_total",
+    "Lookups of table clients answered.",
+    ["protocol", "table", "result"],
+    (counter) => {
+      for (const { protocol, table, ...results } of lookups.values())
+        for (const result of LOOKUP_RESULTS) counter.inc({ protocol, table, result }, results[result]);
+    },
+  );
+  const waits = new Histogram({
+    name: "mailshunt_lookup_wait_seconds",
+    help: "Time that lookups took which could not be answered at once.",
+    labelNames: ["protocol", "table"],
+    buckets: WAIT_BUCKETS_SECONDS,
+    registers: [registry],
+  });
+  newGauge("mailshunt_connections", "Clients connected.", ["protocol"], (gauge) => {
+    for (const [protocol, connections] of state.connections()) gauge.set({ protocol }, connections);
+  });
+  newGauge("mailshunt_deliveries_under_way", "Recipients on their way to a store.", [], (gauge) =>
+    gauge.set({}, state.deliveriesUnderWay()),
+  );
+  newGauge("mailshunt_backend_up", "1 while the store answers.", ["backend"], (gauge) => {
+    for (const { name, isUp } of state.backends()) gauge.set({ backend: name }, isUp ? 1 : 0);
+  });
+  newGauge("mailshunt_backend_sessions", "Sessions with the store.", ["backend", "state"], (gauge) => {
+    for (const { name, openSessions, idleSessions } of state.backends()) {
+      gauge.set({ backend: name, state: "busy" }, openSessions - idleSessions);
+      gauge.set({ backend: name, state: "idle" }, idleSessions);
+    }
+  });
+
+  function newCounter(name: string, help: string, labelNames: string[], fill: (counter: Counter) => void): void {
+    new Counter({
+      name,
+      help,
+      labelNames,
+      registers: [registry],
+      collect() {
+        this.reset();
+        fill(this);
+      },
+    });
+  }
+
+  function newGauge(name: string, help: string, labelNames: string[], fill: (gauge: Gauge) => void): void {
+    new Gauge({
+      name,
+      help,
+      labelNames,
+      registers: [registry],
+      collect() {
+        this.reset();
+        fill(this);
+      },
+    });
+  }
+
+  function resultsOf(backend: string): Record<(typeof DELIVERY_RESULTS)[number], number> {
+    let results = deliveries.get(backend);
+    if (results === undefined) {
+      results = { sent: 0, deferred: 0, bounced: 0, uncertain: 0 };
+      deliveries.set(backend, results);
+    }
+    return results;
+  }
+
+  return {
+    onEntry(entry: LogEntry) {
+      if (entry.kind === "delivery") resultsOf(entry.backend)[entry.status] += 1;
+    },
+    onLookup(protocol, table, result, waitedMs) {
+      const key = `${protocol} ${table}`;
+      let results = lookups.get(key);
+      if (results === undefined) {
+        results = { protocol, table, found: 0, absent: 0, failed: 0 };
+        lookups.set(key, results);
+      }
+      results[result] += 1;
+      if (waitedMs !== undefined) waits.observe({ protocol, table }, waitedMs / 1000);
+    },
+    contentType: registry.contentType,
+    render: () => registry.metrics(),
+  };
+}
