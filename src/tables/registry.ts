@@ -1,6 +1,7 @@
 import { DNS } from "./types/dns-table.ts";
 import { FILE } from "./types/file-table.ts";
 import { FIRST } from "./types/first-table.ts";
+import { LDAP } from "./types/ldap-table.ts";
 import { PIPE } from "./types/pipe-table.ts";
 import { REDIS } from "./types/redis-table.ts";
 import { REGEXP } from "./types/regexp-table.ts";
@@ -24,4 +25,5 @@ export const TABLE_TYPES: ReadonlyMap<string, TableType> = new Map([
   ["dns", DNS],
   ["sql", SQL],
   ["redis", REDIS],
+  ["ldap", LDAP],
 ]);

@@ -84,6 +84,9 @@ function plantAll(): Planted[] {
     `import { x } from "../../net/x.ts"; import { y } from "../../protocols/socketmap/y.ts"; x(y);`,
     false,
   );
+  plant("tables/ldap/connection.ts", `import { x } from "../../net/x.ts"; x();`, false);
+  plant("tables/ldap/packed.ts", `import { x } from "../../packed/x.ts"; x();`, true);
+  plant("tables/sql/net.ts", `import { x } from "../../net/x.ts"; x();`, true);
   plant("cli/demo.ts", `import { x } from "../relay/x.ts"; x();`, true);
   plant("tables/types/socketmap-x.ts", `import { x } from "../../relay/x.ts"; x();`, true);
 
