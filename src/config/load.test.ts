@@ -73,6 +73,12 @@ const DEFAULT_LISTENER = {
   maxConnections: 10_000,
   maxConnectionsPerAddress: 10_000,
 };
+const DEFAULT_HOLDING = {
+  directory: undefined,
+  hold: { parkMs: 45_000, maxParked: 10, deadlineMs: 900_000 },
+  drain: { graceMs: 5_000, settleMs: 60_000, timeoutMs: 600_000 },
+};
+
 const DEFAULT_LMTP = {
   hostname: "shunt.example.com",
   maxMessageBytes: undefined,
@@ -140,6 +146,7 @@ lmtp: { hostname: shunt.example.com }
       ]),
       routing: { key: "localpart", recipientDelimiter: "+", tables: ["users"], fallback: "old", unknown: "defer" },
       lmtp: DEFAULT_LMTP,
+      ...DEFAULT_HOLDING,
       answers: [
         [{ kind: "found", value: "old" }],
         [{ kind: "found", value: "new" }],
@@ -201,6 +208,7 @@ users:
       ]),
       routing: { key: "localpart", recipientDelimiter: "+", tables: ["users"], fallback: "hold", unknown: "defer" },
       lmtp: DEFAULT_LMTP,
+      ...DEFAULT_HOLDING,
       answers: [
         [{ kind: "found", value: "cyrus-unix" }],
         [{ kind: "found", value: "cyrus-tcp" }],
