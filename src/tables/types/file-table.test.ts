@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { chmodSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
+import { promisify } from "node:util";
 import { systemClock } from "../../core/clock.ts";
 import type { Clock } from "../../core/clock.ts";
 import { createFakeClock } from "../../../test/support/fake-clock.ts";
@@ -241,6 +243,26 @@ test("a file written just now is not read before a second has passed", async (t)
   clock.advance(1_000);
   assert.deepEqual(await answer, { kind: "found", value: "old" });
   assert.deepEqual(await opened.table.lookup("user2"), { kind: "found", value: "new" });
+});
+
+test("a command that asks and has nothing else to do gets its answer", async (t) => {
+  const folder = scratchFolder(t);
+  const path = join(folder, "table");
+  const script = join(folder, "ask.mjs");
+  const source = (file: string): string => JSON.stringify(new URL(file, import.meta.url).href);
+  writeFileSync(
+    script,
+    `import { systemClock } from ${source("../../core/clock.ts")};
+    import { FILE } from ${source("./file-table.ts")};
+    const options = { path: ${JSON.stringify(path)}, format: "auto", foldsKeys: false };
+    const table = FILE.open(options, { name: "t", clock: systemClock, say() {}, tableNamed() {} });
+    console.log(JSON.stringify(await table.lookup("user1", new AbortController().signal)));
+    await table.close();`,
+  );
+  // Written just now, so that it is not read at once.
+  writeFileSync(path, "user1 old\n");
+  const { stdout } = await promisify(execFile)(process.execPath, [script], { timeout: 30_000 });
+  assert.equal(stdout, '{"kind":"found","value":"old"}\n');
 });
 
 test("nobody waits for the first reading longer than for any other table", async (t) => {

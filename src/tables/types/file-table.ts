@@ -82,6 +82,8 @@ class FileSource implements Source {
   /** Resolves when lookups need not wait any longer. */
   readonly #first = Promise.withResolvers<void>();
   #isFirstOver = false;
+  /** Keeps the process alive while somebody waits, which the clock's timers do not. */
+  #keepAlive: NodeJS.Timeout | undefined;
   readonly #firstTimer: Timer;
 
   constructor(options: FileTableOptions, { clock, say }: SourceContext) {
@@ -94,14 +96,14 @@ class FileSource implements Source {
 
   lookup(key: string, signal: AbortSignal): Answer | Promise<Answer> {
     if (this.#content === undefined && !this.#isFirstOver)
-      return this.#first.promise.then(() => this.lookup(key, signal));
+      return this.#waitForFirst().then(() => this.lookup(key, signal));
     return this.#content === undefined
       ? { kind: "failed", reason: this.#describeFault(), scope: "source" }
       : this.#content.lookup(this.#fold(key), signal);
   }
 
   async *list(prefix: string, signal: AbortSignal): AsyncGenerator<readonly TableEntry[]> {
-    if (this.#content === undefined && !this.#isFirstOver) await this.#first.promise;
+    if (this.#content === undefined && !this.#isFirstOver) await this.#waitForFirst();
     if (this.#content?.list === undefined) throw new TableFailure(this.#describeFault());
     yield* this.#content.list(this.#fold(prefix), signal);
   }
@@ -121,7 +123,13 @@ class FileSource implements Source {
     return `${this.#options.path}: ${this.#fault}`;
   }
 
+  #waitForFirst(): Promise<void> {
+    this.#keepAlive ??= setInterval(() => undefined, FIRST_WAIT_MS);
+    return this.#first.promise;
+  }
+
   #endFirst(): void {
+    clearInterval(this.#keepAlive);
     this.#isFirstOver = true;
     this.#firstTimer.cancel();
     this.#first.resolve();
