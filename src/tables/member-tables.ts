@@ -21,7 +21,7 @@ export function membersOption(min: 1 | 2, description: string): OptionSchema<rea
       names,
       v.check((given) => given.length >= min, wanted),
     ),
-    { description, example: "[aliases, users]" },
+    { description, example: "[users, example_file]" },
   );
 }
 

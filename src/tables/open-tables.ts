@@ -7,6 +7,7 @@ import { TABLE_TYPES } from "./registry.ts";
 import type { Source } from "./source.ts";
 import type { Change, Table, WriteOutcome } from "./table.ts";
 import type { TableType } from "./table-type.ts";
+import { Uses } from "./uses.ts";
 import { Cache } from "./wrappers/cache.ts";
 import { guardSource } from "./wrappers/guard.ts";
 import type { GuardedSource } from "./wrappers/guarded-source.ts";
@@ -62,6 +63,7 @@ export function openTables(
   const ruled = new Map<string, Table>();
   const sources = new Map<string, OpenSource>();
   const composites: GuardedSource[] = [];
+  const uses = new Uses();
   /** What must forget when a table is written. */
   const dependents = new Map<string, (() => void)[]>();
 
@@ -105,7 +107,8 @@ export function openTables(
       sources.set(name, { settings, guarded, isOpen });
       const table = make(guarded);
       exact.set(name, table);
-      ruled.set(name, withKeyRules(table, settings.common.key));
+      const asked = withKeyRules(table, settings.common.key);
+      ruled.set(name, type.kind === "remote" ? uses.count(asked) : asked);
     }
     for (const member of members) dependents.set(member, [...(dependents.get(member) ?? []), () => flush(name)]);
     return openNamed(name, faces);
@@ -123,8 +126,8 @@ export function openTables(
     ruled,
     sources,
     async close(next) {
-      // Who asks several tables one after the other still needs them.
-      await Promise.allSettled(composites.map((composite) => composite.close()));
+      // Who asks several tables one after the other still needs them, or one several times.
+      await Promise.allSettled([...composites.map((composite) => composite.close()), uses.whenNone()]);
       const kept = new Set([...(next?.sources.values() ?? [])].map(({ guarded }) => guarded));
       const ended = [...sources.values()].filter(({ guarded }) => !kept.has(guarded));
       await Promise.allSettled(ended.map(({ guarded }) => guarded.close()));

@@ -30,6 +30,7 @@ const ENTRIES = {
   names: optional(list(scalar("a name", parseName), "[mx.example.com]"), {
     description: "For `mx`: names of our own exchanges.",
     example: "[mx.example.com]",
+    isInSample: true,
   }),
   addresses: optional(list(scalar("an IP address", parseAddress), "[192.0.2.1, 2001:db8::1]"), {
     description: "For `mx`: addresses that an exchange of the domain must have.",
