@@ -36,7 +36,7 @@ export async function withTable(
   try {
     if (table === undefined) {
       const known = [...tables.ruled.keys()].join(", ");
-      const message = `${path} has no table "${name}"${didYouMean(name, tables.ruled.keys())}: known are ${known}`;
+      const message = `${path} has no table "${name}"${didYouMean(name, tables.ruled.keys()) || ":"} Known are ${known}`;
       err.write(`mailshunt: ${known === "" ? `${path} has no tables` : message}\n`);
       return EXIT.usage;
     }

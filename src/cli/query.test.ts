@@ -109,7 +109,7 @@ test("query --json has a line for every key", async (t) => {
   assert.equal(code, 1);
   assert.equal(
     stdout,
-    '{"key":"x@all.example","answer":"found","value":"u9"}\n' + '{"key":"nobody","answer":"absent"}\n',
+    '{"key":"x@all.example","answer":"found","value":"u9"}\n{"key":"nobody","answer":"absent"}\n',
   );
 });
 
