@@ -1,8 +1,10 @@
 import { stat } from "node:fs/promises";
 import type { Clock, Timer } from "../../core/clock.ts";
 import { required, withDefault } from "../../core/option-schema.ts";
-import { absolutePath, choice } from "../../core/option-values.ts";
+import { choice, scalar } from "../../core/option-values.ts";
 import { describeReadError } from "../../core/read-error.ts";
+import { bad, ok } from "../../core/units.ts";
+import type { Parsed } from "../../core/units.ts";
 import { openPackedSource } from "../packed-source.ts";
 import type { Source, SourceContext } from "../source.ts";
 import { TableFailure } from "../table.ts";
@@ -20,6 +22,16 @@ export interface FileTableOptions {
   readonly foldsKeys: boolean;
 }
 
+function parsePath(given: string): Parsed<string> {
+  if (given.startsWith("/")) return ok(given);
+  const path = /^[a-z]+:(?<path>\/.*)$/.exec(given)?.groups?.["path"];
+  return bad(
+    path === undefined
+      ? `expected an absolute path, got "${given}"`
+      : `expected the path alone, "${path}", got "${given}" (mailshunt reads the text itself, not what postmap makes of it)`,
+  );
+}
+
 /** Found by exactly the key that stands there; the whole file at one moment, never half of it. */
 export const FILE = defineType({
   description:
@@ -28,7 +40,7 @@ export const FILE = defineType({
   kind: "memory",
   outlivesReload: true,
   entries: {
-    path: required(absolutePath(), {
+    path: required(scalar("an absolute path", parsePath), {
       description: "The file. The user that mailshunt runs as must be able to read it.",
       example: "/etc/postfix/virtual",
     }),
