@@ -114,7 +114,7 @@ async function commit(connection: SqlConnection): Promise<WriteOutcome> {
   } catch (error) {
     connection.destroy();
     const reason = `${errorText(error)}, while committing`;
-    return { kind: error instanceof StatementRefused ? "failed" : "failed", reason };
+    return { kind: error instanceof StatementRefused ? "failed" : "uncertain", reason };
   }
 }
 
