@@ -1,0 +1,35 @@
+import { DatabaseSync } from "node:sqlite";
+
+/** How long a statement waits for another process, in ms. Only recovery after a crash and closing ever lock out readers. */
+const BUSY_TIMEOUT_MS = 5_000;
+
+/** Size of the log at which a commit has to check-point, in pages of 4 KiB: only if every quieter moment was missed. */
+const FORCED_CHECKPOINT_PAGES = 32_768;
+
+/** The log's file is cut to this length after a peak, in bytes. */
+const LOG_BYTES = 64 * 1024 * 1024;
+
+/** Page caches in KiB. Each commit makes those of other connections stale, so readers have little use for more. */
+const WRITER_CACHE_KIB = 32 * 1024;
+const READER_CACHE_KIB = 4 * 1024;
+
+/** Acknowledged means on the disk: `synchronous = FULL`. */
+export function connectWriter(path: string): DatabaseSync {
+  const db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
+  db.exec(
+    `PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -${WRITER_CACHE_KIB};
+     PRAGMA wal_autocheckpoint = ${FORCED_CHECKPOINT_PAGES}; PRAGMA journal_size_limit = ${LOG_BYTES}`,
+  );
+  return db;
+}
+
+export function connectReader(path: string): DatabaseSync {
+  const db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS, readOnly: true });
+  db.exec(`PRAGMA cache_size = -${READER_CACHE_KIB}`);
+  return db;
+}
+
+/** Moves what the log has into the database while others go on. Never waits for them. */
+export function checkpoint(db: DatabaseSync): void {
+  db.exec("PRAGMA wal_checkpoint(PASSIVE)");
+}

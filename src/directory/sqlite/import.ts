@@ -1,0 +1,146 @@
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
+import type { Clock } from "../../core/clock.ts";
+import type { ImportOptions, ImportReport, UserEntry } from "../directory.ts";
+import { describeNameFault } from "../names.ts";
+import type { ImportAnswer, ImportQuestion, ImportThreadData } from "./import-thread.ts";
+import { MAX_LISTED } from "./user-writes.ts";
+import type { Writer } from "./writer.ts";
+
+/** This file's own ending, so that it works as TypeScript and as JavaScript. */
+const THREAD_FILE = new URL(import.meta.url.replace(/import(\.[a-z]+)$/, "import-thread$1"));
+
+/** Heap of the thread, in MiB. */
+const THREAD_LIMITS = { maxOldGenerationSizeMb: 1024 };
+
+/** Entries taken from the source in one turn, 1 ms, and at most this many characters. */
+const CHUNK_ENTRIES = 2_000;
+const CHUNK_CHARACTERS = 1024 * 1024;
+
+/** Between two calls of `onProgress`, in ms. */
+const PROGRESS_EVERY_MS = 250;
+
+export interface ImportParts {
+  readonly path: string;
+  readonly writer: Writer;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+}
+
+type Counts = { -readonly [Key in keyof ImportReport]: ImportReport[Key] };
+
+/**
+ * Entries go to a thread that sorts them and cuts them into batches; those come back to be written between other writes.
+ * This thread only passes texts on.
+ */
+export async function runImport(
+  source: AsyncIterable<UserEntry> | Iterable<UserEntry>,
+  { author, dryRun: isDryRun = false, onProgress }: Omit<ImportOptions, "signal">,
+  { path, writer, clock, signal }: ImportParts,
+): Promise<ImportReport> {
+  signal.throwIfAborted();
+  const counts: Counts = { ...EMPTY_REPORT };
+  const workerData: ImportThreadData = { path, isDryRun };
+  const thread = new Worker(THREAD_FILE, { workerData, resourceLimits: THREAD_LIMITS });
+  const died = new AbortController();
+  thread.once("error", (error: unknown) => died.abort(error));
+  const stop = AbortSignal.any([signal, died.signal]);
+  const chunks = readChunks(source, counts);
+  let lastProgressMs = clock.nowMs();
+
+  async function answer(question: Exclude<ImportQuestion, { kind: "end" }>): Promise<ImportAnswer> {
+    if (question.kind === "more") {
+      const chunk = await unlessStopped(chunks.next(), stop);
+      return chunk.done === true ? { kind: "no-more" } : { kind: "entries", packed: chunk.value };
+    }
+    const startedMs = clock.nowMs();
+    const batch = { packed: question.packed, isDryRun };
+    const result = await writer.write("importUsers", batch, { ...author, atMs: clock.wallMs() });
+    const endedMs = clock.nowMs();
+    counts.created += result.created;
+    counts.changed += result.changed;
+    counts.unchanged += result.unchanged;
+    counts.refused += result.refused;
+    counts.refusals = [...counts.refusals, ...result.refusals].slice(0, MAX_LISTED);
+    if (endedMs - lastProgressMs >= PROGRESS_EVERY_MS) {
+      lastProgressMs = endedMs;
+      onProgress?.({ ...counts });
+    }
+    return { kind: "written", tookMs: endedMs - startedMs };
+  }
+
+  try {
+    for (;;) {
+      const [question] = (await once(thread, "message", { signal: stop })) as [ImportQuestion];
+      if (question.kind === "end") {
+        counts.repeated = question.repeated;
+        return counts;
+      }
+      thread.postMessage(await answer(question));
+    }
+  } catch (error) {
+    // A source that never answers again must not keep its reader.
+    void chunks.return(undefined).catch(() => {});
+    stop.throwIfAborted();
+    throw error;
+  } finally {
+    await thread.terminate();
+  }
+}
+
+const EMPTY_REPORT: ImportReport = {
+  read: 0,
+  created: 0,
+  changed: 0,
+  unchanged: 0,
+  repeated: 0,
+  refused: 0,
+  refusals: [],
+  invalid: 0,
+  faults: [],
+};
+
+/** Entries as `user NUL backend NUL user …`, or nothing. Counts them, and leaves out what is no name. */
+async function* readChunks(
+  source: AsyncIterable<UserEntry> | Iterable<UserEntry>,
+  counts: Counts,
+): AsyncGenerator<string, undefined> {
+  let fields: string[] = [];
+  let taken = 0;
+  let characters = 0;
+  for await (const { user, backend } of source) {
+    counts.read += 1;
+    taken += 1;
+    const fault = faultOf("user", user) ?? faultOf("backend", backend);
+    if (fault !== undefined) {
+      counts.invalid += 1;
+      if (counts.invalid <= MAX_LISTED) counts.faults = [...counts.faults, { entry: counts.read, fault }];
+    } else {
+      fields.push(user, backend);
+      characters += user.length + backend.length;
+    }
+    if (taken < CHUNK_ENTRIES && characters < CHUNK_CHARACTERS) continue;
+    yield fields.join("\0");
+    fields = [];
+    taken = 0;
+    characters = 0;
+  }
+  yield fields.join("\0");
+}
+
+function faultOf(what: string, name: string): string | undefined {
+  const fault = describeNameFault(name);
+  return fault === undefined ? undefined : `the ${what} ${JSON.stringify(name.slice(0, 80))} ${fault}`;
+}
+
+async function unlessStopped<Value>(work: Promise<Value>, stop: AbortSignal): Promise<Value> {
+  const stopped = Promise.withResolvers<never>();
+  const fail = (): void => stopped.reject(new Error("stopped"));
+  if (stop.aborted) fail();
+  stop.addEventListener("abort", fail, { once: true });
+  try {
+    return await Promise.race([work, stopped.promise]);
+  } finally {
+    stop.removeEventListener("abort", fail);
+  }
+}

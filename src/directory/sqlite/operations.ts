@@ -1,0 +1,23 @@
+import type { DatabaseSync } from "node:sqlite";
+import { createHistoryWrites } from "./history-writes.ts";
+import { createHoldWriter, createUncertainWriter } from "./hold-writes.ts";
+import type { HoldWriter, UncertainWriter } from "./hold-writes.ts";
+import { createMoveWriter } from "./move-writes.ts";
+import type { MoveWriter } from "./move-writes.ts";
+import { createUserWriter } from "./user-writes.ts";
+import type { UserWriter } from "./user-writes.ts";
+
+/** What the writer's thread is asked for: each is part of a transaction that its caller begins and ends. */
+export type Operations = Pick<UserWriter, "setUser" | "unsetUser" | "importUsers"> &
+  Pick<HoldWriter, "placeHold" | "releaseHold"> &
+  UncertainWriter &
+  MoveWriter;
+
+export type OperationName = keyof Operations;
+
+export function createOperations(db: DatabaseSync): Operations {
+  const openAct = createHistoryWrites(db);
+  const users = createUserWriter(db, openAct);
+  const holds = createHoldWriter(db, openAct);
+  return { ...users, ...holds, ...createUncertainWriter(db), ...createMoveWriter({ db, users, holds, openAct }) };
+}

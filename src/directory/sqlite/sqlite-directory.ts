@@ -1,0 +1,92 @@
+import type { Clock } from "../../core/clock.ts";
+import type { Author, Directory, DirectoryReader, ImportReport, MoveWrites, UserWrites } from "../directory.ts";
+import { checkNames, MAX_MOVES_AT_ONCE } from "../names.ts";
+import { closedFault } from "./fault.ts";
+import type { Act } from "./history-writes.ts";
+import { runImport } from "./import.ts";
+import type { Writer } from "./writer.ts";
+
+export interface DirectoryParts {
+  readonly path: string;
+  readonly clock: Clock;
+  readonly reads: Omit<DirectoryReader, "close">;
+  readonly writer: Writer;
+  readonly startedUnclean: boolean;
+  /** Marks it as closed, and lets go of it. */
+  readonly close: () => void;
+}
+
+/** Checks what is asked for and hands it to the writer; reads are this thread's own. */
+export function createDirectory({ path, clock, reads, writer, startedUnclean, close }: DirectoryParts): Directory {
+  const closing = new AbortController();
+  let importing: Promise<ImportReport> | undefined;
+  let closed: Promise<void> | undefined;
+
+  const act = ({ who, why }: Author): Act => ({ who, why, atMs: clock.wallMs() });
+
+  const userWrites: UserWrites = {
+    async set(user, backend, author) {
+      checkNames({ user, backend });
+      return writer.write("setUser", user, backend, act(author));
+    },
+    async unset(user, author) {
+      checkNames({ user });
+      return writer.write("unsetUser", user, act(author));
+    },
+    async import(entries, { signal, ...options }) {
+      if (importing !== undefined) throw new Error("an import is under way: wait for its end");
+      const signals = signal === undefined ? [closing.signal] : [closing.signal, signal];
+      importing = runImport(entries, options, { path, writer, clock, signal: AbortSignal.any(signals) });
+      try {
+        return await importing;
+      } finally {
+        importing = undefined;
+      }
+    },
+  };
+
+  const moveWrites: MoveWrites = {
+    async create(moves, author) {
+      if (moves.length > MAX_MOVES_AT_ONCE) throw new RangeError(`at most ${MAX_MOVES_AT_ONCE} moves at once`);
+      for (const { id, user, from, to } of moves) checkNames({ id, user, from, to });
+      return writer.write("createMoves", moves, act(author));
+    },
+    append: (moveId, step) => writer.write("appendStep", moveId, step, clock.wallMs()),
+    async switch(cutover, author) {
+      if (cutover.backend !== undefined) checkNames({ backend: cutover.backend });
+      return writer.write("switchUser", cutover, act(author));
+    },
+  };
+
+  async function end(): Promise<void> {
+    closing.abort(closedFault(path));
+    await importing?.catch(() => {});
+    await writer.close();
+    close();
+  }
+
+  return {
+    ...reads,
+    startedUnclean,
+    users: { ...reads.users, ...userWrites },
+    holds: {
+      ...reads.holds,
+      async place(hold, author) {
+        checkNames({ user: hold.user, owner: hold.owner });
+        return writer.write("placeHold", hold, act(author));
+      },
+      release: (release, author) => writer.write("releaseHold", release, act(author)),
+    },
+    uncertain: {
+      ...reads.uncertain,
+      async add(delivery) {
+        checkNames({ user: delivery.user, backend: delivery.backend });
+        return writer.write("addUncertain", delivery);
+      },
+      addEveryone: (atMs, why) => writer.write("addEveryone", atMs, why),
+      forget: (beforeMs) => writer.write("forgetUncertain", beforeMs),
+    },
+    moves: { ...reads.moves, ...moveWrites },
+    close: () => (closed ??= end()),
+  };
+}

@@ -1,0 +1,145 @@
+import type { DatabaseSync } from "node:sqlite";
+import type { MoveActive, SetResult, UnsetResult } from "../directory.ts";
+import { ownerOfMove } from "../names.ts";
+import type { Act, RecordChange } from "./history-writes.ts";
+import { prepareQuery } from "./query.ts";
+
+/** Entries of an import, in one text: user NUL backend NUL user NUL backend … */
+export interface ImportBatch {
+  readonly packed: string;
+  readonly isDryRun: boolean;
+}
+
+export interface ImportBatchResult {
+  readonly created: number;
+  readonly changed: number;
+  readonly unchanged: number;
+  readonly refused: number;
+  /** The first `MAX_LISTED` of them. */
+  readonly refusals: readonly { readonly user: string; readonly moveId: string }[];
+}
+
+/** Most users that a report of an import names. */
+export const MAX_LISTED = 100;
+
+export interface UserWriter {
+  setUser(user: string, backend: string, act: Act): SetResult;
+  unsetUser(user: string, act: Act): UnsetResult;
+  importUsers(batch: ImportBatch, act: Act): ImportBatchResult;
+  /** Whoever asks; for the switch. @returns where the user lived */
+  putUser(user: string, backend: string | undefined): string | undefined;
+  /** The move that only its own author may touch. */
+  findRefusal(user: string, who: string): MoveActive | undefined;
+}
+
+interface Backend {
+  readonly id: number;
+  /** Not yet in the table. */
+  addedUsers: number;
+}
+
+export function createUserWriter(db: DatabaseSync, openAct: (act: Act) => RecordChange): UserWriter {
+  const findUser = prepareQuery<[number, string]>(
+    db,
+    "SELECT backends.id, backends.name FROM users JOIN backends ON backends.id = users.backend WHERE user = ?",
+  );
+  const activeMove = prepareQuery<[string]>(db, "SELECT id FROM moves WHERE user = ? AND is_active = 1");
+  const anyActiveMove = prepareQuery<[number]>(db, "SELECT 1 FROM moves WHERE is_active = 1 LIMIT 1");
+  const findBackend = prepareQuery<[number]>(db, "SELECT id FROM backends WHERE name = ?");
+  const addBackend = prepareQuery<[number]>(db, "INSERT INTO backends (name) VALUES (?) RETURNING id");
+  const addToCount = db.prepare("UPDATE backends SET user_count = user_count + ? WHERE id = ?");
+  const insertUser = db.prepare("INSERT INTO users (user, backend) VALUES (?, ?)");
+  const updateUser = db.prepare("UPDATE users SET backend = ? WHERE user = ?");
+  const deleteUser = db.prepare("DELETE FROM users WHERE user = ?");
+
+  const backendId = (name: string): number => findBackend.one(name)?.[0] ?? addBackend.one(name)?.[0] ?? 0;
+
+  function findRefusal(user: string, who: string): MoveActive | undefined {
+    const [moveId] = activeMove.one(user) ?? [];
+    if (moveId === undefined || who === ownerOfMove(moveId)) return undefined;
+    return { kind: "move-active", user, moveId };
+  }
+
+  function putUser(user: string, backend: string | undefined): string | undefined {
+    const [oldId, from] = findUser.one(user) ?? [];
+    if (backend === from) return from;
+    if (oldId !== undefined) addToCount.run(-1, oldId);
+    if (backend === undefined) {
+      deleteUser.run(user);
+      return from;
+    }
+    const id = backendId(backend);
+    addToCount.run(1, id);
+    if (oldId === undefined) insertUser.run(user, id);
+    else updateUser.run(id, user);
+    return from;
+  }
+
+  return {
+    findRefusal,
+    putUser,
+
+    setUser(user, backend, act) {
+      if (findUser.one(user)?.[1] === backend) return { kind: "unchanged" };
+      const refusal = findRefusal(user, act.who);
+      if (refusal !== undefined) return refusal;
+      const from = putUser(user, backend);
+      openAct(act)(user, "set", from, backend);
+      return { kind: "set", from };
+    },
+
+    unsetUser(user, act) {
+      if (findUser.one(user) === undefined) return { kind: "unchanged" };
+      const refusal = findRefusal(user, act.who);
+      if (refusal !== undefined) return refusal;
+      const from = putUser(user, undefined) ?? "";
+      openAct(act)(user, "unset", from, undefined);
+      return { kind: "unset", from };
+    },
+
+    importUsers({ packed, isDryRun }, act) {
+      const backends = new Map<string, Backend>();
+      const backendOf = (name: string): Backend => {
+        const known = backends.get(name) ?? { id: backendId(name), addedUsers: 0 };
+        backends.set(name, known);
+        return known;
+      };
+      const record = openAct(act);
+      const refusals: { user: string; moveId: string }[] = [];
+      const mayRefuse = anyActiveMove.one() !== undefined;
+      let created = 0;
+      let changed = 0;
+      let unchanged = 0;
+      let refused = 0;
+      const fields = packed.split("\0");
+      for (let at = 0; at + 1 < fields.length; at += 2) {
+        const user = fields[at] ?? "";
+        const name = fields[at + 1] ?? "";
+        const [oldId, from] = findUser.one(user) ?? [];
+        if (from === name) {
+          unchanged += 1;
+          continue;
+        }
+        const refusal = mayRefuse ? findRefusal(user, act.who) : undefined;
+        if (refusal !== undefined) {
+          refused += 1;
+          if (refused <= MAX_LISTED) refusals.push({ user, moveId: refusal.moveId });
+          continue;
+        }
+        if (oldId === undefined) created += 1;
+        else changed += 1;
+        if (isDryRun) continue;
+        const backend = backendOf(name);
+        backend.addedUsers += 1;
+        if (from === undefined) insertUser.run(user, backend.id);
+        else {
+          backendOf(from).addedUsers -= 1;
+          updateUser.run(backend.id, user);
+        }
+        record(user, "import", from, name);
+      }
+      for (const { id, addedUsers } of backends.values()) addToCount.run(addedUsers, id);
+      return { created, changed, unchanged, refused, refusals };
+    },
+  };
+}

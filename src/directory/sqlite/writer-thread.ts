@@ -1,0 +1,70 @@
+import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
+import { checkpoint, connectWriter } from "./connect.ts";
+import { createOperations } from "./operations.ts";
+import { runGroup } from "./write-group.ts";
+import type { WriteReply, WriteRequest } from "./write-group.ts";
+
+/** What `createWriter` gives the thread in which this file runs. */
+export interface WriterThreadData {
+  readonly path: string;
+}
+
+export type WriterMessage = { readonly kind: "write"; readonly request: WriteRequest } | { readonly kind: "close" };
+
+/** Most writes of one commit, so that the first does not wait long for the last: some 20 ms. */
+const MAX_GROUP = 500;
+
+/** How long after a commit the log is moved into the database, in ms. During an import its own thread does that. */
+const CHECKPOINT_AFTER_MS = 1_000;
+
+const { path } = workerData as WriterThreadData;
+const port = parentPort;
+if (port === null) throw new Error("this file runs in a worker thread");
+const db = connectWriter(path);
+const target = { db, path, operations: createOperations(db) };
+let isCheckpointDue = false;
+let lastImportMs = -Infinity;
+
+const reply = (replies: readonly WriteReply[]): void => {
+  if (replies.length > 0) port.postMessage(replies);
+};
+
+function checkpointLater(): void {
+  if (isCheckpointDue) return;
+  isCheckpointDue = true;
+  setTimeout(() => {
+    isCheckpointDue = false;
+    if (performance.now() - lastImportMs < CHECKPOINT_AFTER_MS) {
+      checkpointLater();
+      return;
+    }
+    try {
+      checkpoint(db);
+    } catch {
+      // Whatever is wrong, the next commit meets it too and says so.
+    }
+  }, CHECKPOINT_AFTER_MS).unref();
+}
+
+port.on("message", (first: WriterMessage) => {
+  const messages = [first];
+  while (messages.length < MAX_GROUP) {
+    const next = receiveMessageOnPort(port);
+    if (next === undefined) break;
+    messages.push(next.message as WriterMessage);
+  }
+  const requests = messages.flatMap((message) => (message.kind === "write" ? [message.request] : []));
+  const isImport = ({ name }: WriteRequest): boolean => name === "importUsers";
+  const small = requests.filter((request) => !isImport(request));
+  // A hold is acknowledged before a piece of an import that happened to come with it, not after.
+  if (small.length > 0) reply(runGroup(target, small));
+  for (const request of requests.filter(isImport)) {
+    reply(runGroup(target, [request]));
+    lastImportMs = performance.now();
+  }
+  if (requests.length > 0) checkpointLater();
+  if (messages.some((message) => message.kind === "close")) {
+    db.close();
+    port.close();
+  }
+});
