@@ -334,6 +334,6 @@ test("a million entries are read in seconds and hold up nobody", async (t) => {
   const busyMs = (user + system) / 1_000;
   t.diagnostic(`${Math.round(performance.now() - begun)} ms, of which this thread worked ${Math.round(busyMs)} ms`);
   assert.deepEqual(answer, { kind: "found", value: "lmtp:inet:10.0.0.199:24" });
-  // Measured 10 to 20; it would be 1000 if the file were read here.
-  assert.ok(busyMs < 300);
+  // Measured 140, most of it for this test's own garbage; it would be 1000 if the file were read here.
+  assert.ok(busyMs < 500);
 });
