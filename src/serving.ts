@@ -198,8 +198,6 @@ export function createServing(parts: ServingParts): Serving {
     const path = pidPath(config);
     if (path !== undefined) checkPidFile(path);
     const identity = await findIdentity(config.process.user, config.process.group);
-    const opened = build(config, undefined);
-    running = opened;
     (await listeners.prepare(config.listeners)).commit();
     if (path !== undefined) pidFile = claimPidFile(path);
     const settings = logSettings(config);
@@ -213,6 +211,9 @@ export function createServing(parts: ServingParts): Serving {
     }
     if (settings.to.kind === "file") for (const warning of rotationWarnings(settings.to.path)) say("warning", warning);
     else daemonLog.configure(settings);
+    // Not as root: what a table reads then it could not read again.
+    const opened = build(config, undefined);
+    running = opened;
     parking.configure(config.hold);
     if (config.directory !== undefined) {
       const { openDirectory } = await import("./directory/open-directory.ts");

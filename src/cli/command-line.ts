@@ -1,4 +1,5 @@
 import { Command, CommanderError, Option } from "commander";
+import { addAdminCommands } from "./admin-commands.ts";
 import { DEFAULT_CONFIG, DEFAULT_LMTP_PROXY_CONFIG } from "../config/default-files.ts";
 import { EXIT } from "../core/exit-codes.ts";
 import type { PodopFlags } from "./podop.ts";
@@ -141,6 +142,8 @@ function mailshunt(exitWith: (code: number) => void): Command {
       const { runTableList } = await import("./table.ts");
       exitWith(await runTableList({ path: config, isJson: json === true, table, prefix: prefix ?? "" }, process));
     });
+
+  addAdminCommands(program, exitWith);
 
   program
     .command("convert")

@@ -31,7 +31,9 @@ export async function withTable(
     return EXIT.config;
   }
   const { config } = loaded;
-  const tables = openTablesOf(config, (_level, text) => err.write(`${text}\n`));
+  const tables = openTablesOf(config, (level, text) => {
+    if (level === "error" || level === "warning") err.write(`${text}\n`);
+  });
   const table = tables.ruled.get(name);
   try {
     if (table === undefined) {

@@ -107,10 +107,7 @@ test("query reads keys from stdin, however they are cut", async (t) => {
 test("query --json has a line for every key", async (t) => {
   const { code, stdout } = await query(setUp(t), ["aliases", "-"], "x@all.example\nnobody\n", true);
   assert.equal(code, 1);
-  assert.equal(
-    stdout,
-    '{"key":"x@all.example","answer":"found","value":"u9"}\n{"key":"nobody","answer":"absent"}\n',
-  );
+  assert.equal(stdout, '{"key":"x@all.example","answer":"found","value":"u9"}\n{"key":"nobody","answer":"absent"}\n');
 });
 
 test("a table that there is not is named, with one that was meant", async (t) => {

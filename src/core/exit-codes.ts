@@ -2,6 +2,7 @@
 export const EXIT = {
   ok: 0,
   usage: 64,
+  dataErr: 65,
   noInput: 66,
   noUser: 67,
   unavailable: 69,

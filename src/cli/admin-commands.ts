@@ -1,0 +1,116 @@
+import type { Command } from "commander";
+import type { BackendFlags } from "./admin/backend.ts";
+import type { HoldFlags, ReleaseFlags } from "./admin/hold.ts";
+import type { StatusFlags } from "./admin/status.ts";
+import type { UserFlags, UserListFlags } from "./admin/user.ts";
+import type { AdminFlags } from "./admin/with-admin.ts";
+
+/** Where the daemon is looked for; the configuration's `admin` listener says where it is. */
+export const DEFAULT_ADMIN = "unix:/run/mailshunt/admin";
+
+/** The commands that speak with a running daemon. */
+export function addAdminCommands(program: Command, exitWith: (code: number) => void): void {
+  const add = (parent: Command, usage: string, description: string): Command =>
+    parent
+      .command(usage)
+      .description(description)
+      .option("--admin <address>", "the daemon's admin listener", DEFAULT_ADMIN)
+      .option("--token-file <file>", "with the token, over TCP");
+  const json = (command: Command): Command => command.option("--json", "one JSON object a line");
+
+  json(add(program, "status", "the daemon, its stores, what is under way and who is held"))
+    .option("--watch", "again each second")
+    .action(async (flags: StatusFlags) => {
+      const { runStatus } = await import("./admin/status.ts");
+      exitWith(await runStatus(flags, process));
+    });
+  json(add(program, "hold <user...>", "pause users' mail; exits 0 when nothing can reach their stores any more"))
+    .option("--reason <text>", "told to whoever sends, and logged")
+    .option("--deadline <duration>", "after which they are released; default: by the configuration, 15m")
+    .option("--owner <name>", "a user is held while any owner holds; default: admin")
+    .action(async (users: string[], flags: HoldFlags) => {
+      const { runHold } = await import("./admin/hold.ts");
+      exitWith(await runHold(users, flags, process));
+    });
+  json(add(program, "release <user...>", "let users' mail go on"))
+    .option("--owner <name>", "whose hold; default: admin")
+    .action(async (users: string[], flags: ReleaseFlags) => {
+      const { runRelease } = await import("./admin/hold.ts");
+      exitWith(await runRelease(users, flags, process));
+    });
+  json(add(program, "history <user>", "what was done with a user, the newest first"))
+    .option("--limit <number>", "changes shown; default: 100")
+    .action(async (user: string, flags: AdminFlags & { json?: true; limit?: string }) => {
+      const { runHistory } = await import("./admin/hold.ts");
+      exitWith(await runHistory(user, flags, process));
+    });
+  add(program, "reload", "read the configuration anew; exits 0 when it took effect").action(
+    async (flags: AdminFlags) => {
+      const { runReload } = await import("./admin/backend.ts");
+      exitWith(await runReload(flags, process));
+    },
+  );
+  add(program, "flush", "empty the caches of all tables").action(async (flags: AdminFlags) => {
+    const { runFlush } = await import("./admin/backend.ts");
+    exitWith(await runFlush(flags, process));
+  });
+
+  const backend = program.command("backend").description("stores, in and out of service");
+  json(add(backend, "list", "the stores and how they are")).action(async (flags: BackendFlags) => {
+    const { runBackendList } = await import("./admin/backend.ts");
+    exitWith(await runBackendList(flags, process));
+  });
+  for (const [word, isDisabled] of [
+    ["disable", true],
+    ["enable", false],
+  ] as const)
+    json(add(backend, `${word} <backend>`, isDisabled ? "its users hear 4xx" : "back in service")).action(
+      async (name: string, flags: BackendFlags) => {
+        const { runBackendDisabled } = await import("./admin/backend.ts");
+        exitWith(await runBackendDisabled(name, isDisabled, flags, process));
+      },
+    );
+
+  const user = program.command("user").description("who lives where: the directory");
+  json(add(user, "get <user...>", "entry, holds and move; exits 1 if one has no entry")).action(
+    async (users: string[], flags: UserFlags) => {
+      const { runUserGet } = await import("./admin/user.ts");
+      exitWith(await runUserGet(users, flags, process));
+    },
+  );
+  json(add(user, "set <user...>", "say where users live; their mail is not moved: that is `move`"))
+    .requiredOption("--to <backend>", "the store")
+    .option("--why <text>", "for the history")
+    .option("--dry-run", "say what would change")
+    .action(async (users: string[], flags: UserFlags & { to: string }) => {
+      const { runUserSet } = await import("./admin/user.ts");
+      exitWith(await runUserSet(users, flags.to, flags, process));
+    });
+  json(add(user, "unset <user...>", "remove entries: tables and fallback count again"))
+    .option("--why <text>", "for the history")
+    .action(async (users: string[], flags: UserFlags) => {
+      const { runUserUnset } = await import("./admin/user.ts");
+      exitWith(await runUserUnset(users, flags, process));
+    });
+  json(add(user, "list", "all entries"))
+    .option("--backend <name>", "of this store alone")
+    .option("--prefix <text>", "users that begin so")
+    .action(async (flags: UserListFlags) => {
+      const { runUserList } = await import("./admin/user.ts");
+      exitWith(await runUserList(flags, process));
+    });
+  add(user, "export", "all entries, as import takes them")
+    .option("--backend <name>", "of this store alone")
+    .option("--prefix <text>", "users that begin so")
+    .action(async (flags: UserListFlags) => {
+      const { runUserExport } = await import("./admin/user.ts");
+      exitWith(await runUserExport(flags, process));
+    });
+  json(add(user, "import <file>", 'set many: lines of "user,backend" or "user backend"; "-" reads standard input'))
+    .option("--why <text>", "for the history")
+    .option("--dry-run", "count what would change")
+    .action(async (file: string, flags: UserFlags) => {
+      const { runUserImport } = await import("./admin/user.ts");
+      exitWith(await runUserImport(file, flags, process));
+    });
+}
