@@ -111,6 +111,11 @@ describe("redis", { skip }, () => {
     const failed = await open(t, { address, tls: "true" }).table.lookup("a");
     assert.ok(failed.kind === "failed" && failed.scope === "source", JSON.stringify(failed));
     assert.match(failed.reason, /certificate|issuer/);
+    // Another name of the same server, for which the certificate is not.
+    const misnamed = { address: `127.1:${redis.tlsPort}`, tls: "true", ca_file: redis.caFile };
+    const refused = await open(t, misnamed).table.lookup("a");
+    assert.ok(refused.kind === "failed" && refused.scope === "source", JSON.stringify(refused));
+    assert.match(refused.reason, /altnames/);
   });
 
   test("what is of another type has failed for its key alone", async (t) => {

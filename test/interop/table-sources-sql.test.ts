@@ -204,6 +204,11 @@ for (const { name, kind, startSubject, isHeld, sleep, setWithExpiry, alterType, 
       const failed = await open(t, subject.queries, untrusted).table.lookup("a");
       assert.ok(failed.kind === "failed" && failed.scope === "source", JSON.stringify(failed));
       assert.match(failed.reason, /certificate|issuer/);
+      // Another name of the same server, for which the certificate is not.
+      const address = subject.tcpOptions["address"]?.replace("localhost", "127.1");
+      const misnamed = await open(t, subject.queries, { ...subject.tcpOptions, address }).table.lookup("a");
+      assert.ok(misnamed.kind === "failed" && misnamed.scope === "source", JSON.stringify(misnamed));
+      assert.match(misnamed.reason, /altnames/);
     });
 
     test("no address of its own", async (t) => {

@@ -74,7 +74,7 @@ export function openRedisSource({ server, template, hash }: RedisOptions, { cloc
 
   async function write(changes: readonly Change[], signal: AbortSignal): Promise<WriteOutcome> {
     if (changes.length === 0) return DONE;
-    const written = writing.then(() => use(signal, (used) => writeAll(used, layout, changes), false));
+    const written = writing.then(() => use(signal, (used) => writeAll(used, layout, changes, signal), false));
     writing = written.catch(() => undefined);
     try {
       const outcome = await written;

@@ -6,8 +6,8 @@ import type { Command, Layout } from "./commands.ts";
 import { RedisRefused } from "./link.ts";
 import type { RedisLink, RedisReply } from "./link.ts";
 
-/** Transactions begun anew because somebody else changed a number meanwhile. Another process that only counts is done long before. */
-const MAX_ATTEMPTS = 20;
+/** Transactions begun anew because somebody else changed a number meanwhile, who then had luck instead of us. */
+const MAX_ATTEMPTS = 1_000;
 
 /** What Redis counts in. */
 const MAX_INTEGER = 2n ** 63n - 1n;
@@ -18,8 +18,13 @@ const MIN_INTEGER = -(2n ** 63n);
  * fail at is looked at beforehand, with the keys watched.
  * Only one at a time on a connection, for there is but one set of watched keys.
  */
-export async function writeAll(link: RedisLink, layout: Layout, changes: readonly Change[]): Promise<WriteOutcome> {
-  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
+export async function writeAll(
+  link: RedisLink,
+  layout: Layout,
+  changes: readonly Change[],
+  signal: AbortSignal,
+): Promise<WriteOutcome> {
+  for (let attempt = 0; attempt < MAX_ATTEMPTS && !signal.aborted; attempt += 1) {
     const obstacle = await lookAhead(link, layout, changes);
     if (obstacle !== undefined) return obstacle;
     if (!link.isUsable) throw new Error("the connection is lost");
@@ -29,7 +34,7 @@ export async function writeAll(link: RedisLink, layout: Layout, changes: readonl
     );
     if (outcome !== undefined) return outcome;
   }
-  return { kind: "failed", reason: `others changed it ${MAX_ATTEMPTS} times meanwhile` };
+  return { kind: "failed", reason: "others changed it each time" };
 }
 
 /** @returns why the transaction must not be begun; rejects where nothing was written */

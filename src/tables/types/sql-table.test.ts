@@ -48,6 +48,10 @@ const faults: readonly [options: RawOptions, message: string][] = [
   [{ ...server, file: "/x" }, '"file" is for sqlite: postgres has an "address"'],
   [{ ...server, address: "unix:/run/x", tls: "true" }, '"tls" is for TCP: a unix socket does not leave the machine'],
   [
+    { ...server, driver: "mysql", address: "10.0.0.1:3306", tls: "true" },
+    '"tls" wants the server\'s name in "address": mysql certificates are not checked for IP addresses',
+  ],
+  [
     { ...server, driver: "postgresql" },
     'driver: expected sqlite or postgres or mysql or mariadb, got "postgresql"; did you mean "postgres"?',
   ],

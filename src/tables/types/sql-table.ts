@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { certificateFile } from "../../core/certificate-file.ts";
 import type { Endpoint } from "../../core/endpoint.ts";
 import { optional, required, withDefault } from "../../core/option-schema.ts";
@@ -140,6 +141,9 @@ function parseServer(section: SqlSection, queries: SqlQueries): Parsed<SqlTableO
   if (database === undefined) return bad(`"database" is missing: its name on the server`);
   if (user === undefined) return bad(`"user" is missing: who asks ${driver}`);
   if (tls && address.kind === "unix") return bad('"tls" is for TCP: a unix socket does not leave the machine');
+  // Its library compares the certificate with "localhost" then.
+  if (tls && driver !== "postgres" && address.kind === "tcp" && isIP(address.host) !== 0)
+    return bad(`"tls" wants the server's name in "address": ${driver} certificates are not checked for IP addresses`);
   if (ca !== undefined && !tls) return bad('"ca_file" means nothing without "tls: true"');
   const server: SqlServer = {
     driver: driver === "postgres" ? "postgres" : "mysql",
