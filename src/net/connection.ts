@@ -10,10 +10,25 @@ export interface ConnectionEvents {
   onClosed(reason: string | undefined): void;
 }
 
-/** A socket whose small writes of one turn leave in one system call. */
+/** What may wait for the end of the turn, in bytes: as much as a socket takes before it is congested. */
+const MAX_WAITING_BYTES = 65_536;
+
+let waiting: Connection[] = [];
+
+function flushWaiting(): void {
+  const flushed = waiting;
+  waiting = [];
+  for (const connection of flushed) connection.flush();
+}
+
+/**
+ * A socket whose small writes of one turn leave in one system call, when all has been read that came in this turn, on any
+ * connection. A peer then finds the next reply before it falls asleep: to wake it costs more than the reply itself.
+ */
 export class Connection {
   readonly #socket: Socket;
   #text = "";
+  #waitingBytes = 0;
   #isFlushDue = false;
   #isCorked = false;
   #lastError: string | undefined;
@@ -36,7 +51,7 @@ export class Connection {
   /** @param text one character a byte */
   writeText(text: string): void {
     this.#text += text;
-    this.#flushLater();
+    this.#flushLater(text.length);
   }
 
   writeBytes(chunk: Buffer): void {
@@ -46,7 +61,7 @@ export class Connection {
     }
     this.#pushText();
     this.#socket.write(chunk);
-    this.#flushLater();
+    this.#flushLater(chunk.length);
   }
 
   pause(): void {
@@ -76,18 +91,19 @@ export class Connection {
 
   flush(): void {
     this.#isFlushDue = false;
+    this.#waitingBytes = 0;
     this.#pushText();
     if (!this.#isCorked) return;
     this.#isCorked = false;
     this.#socket.uncork();
   }
 
-  #flushLater(): void {
+  #flushLater(bytes: number): void {
+    this.#waitingBytes += bytes;
+    if (this.#waitingBytes >= MAX_WAITING_BYTES) return this.flush();
     if (this.#isFlushDue) return;
     this.#isFlushDue = true;
-    process.nextTick(() => {
-      if (this.#isFlushDue) this.flush();
-    });
+    if (waiting.push(this) === 1) setImmediate(flushWaiting);
   }
 
   #pushText(): void {
