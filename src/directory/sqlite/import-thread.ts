@@ -21,11 +21,14 @@ export type ImportAnswer =
   | { readonly kind: "written"; readonly tookMs: number };
 
 /**
- * Entries that are sorted together, and their characters: 100 MB of memory. In the order of keys, a batch touches few
+ * Most entries that are sorted together, and their characters: 100 MB of memory. In the order of keys, a batch touches few
  * pages of the database; in any order it would rewrite one page for each entry.
  */
-const RUN_ENTRIES = 500_000;
-const RUN_CHARACTERS = 32 * 1024 * 1024;
+const MAX_RUN_ENTRIES = 500_000;
+const MAX_RUN_CHARACTERS = 32 * 1024 * 1024;
+
+/** The first are fewer, each time twice as many, so that an import is soon seen to do something. */
+const FIRST_RUN_ENTRIES = 16_000;
 
 /** How long a batch may keep other writes waiting, in ms; what it aims at. The size follows what the last one took. */
 const BATCH_MS = 20;
@@ -72,6 +75,7 @@ async function write(entries: readonly (readonly [user: string, backend: string]
 /** One text for each backend's name, however often it comes. */
 const backends = new Map<string, string>();
 let run: [string, string][] = [];
+let runEntries = FIRST_RUN_ENTRIES;
 let runCharacters = 0;
 for (;;) {
   const answer = await ask({ kind: "more" });
@@ -84,9 +88,10 @@ for (;;) {
     backends.set(backend, backend);
     run.push([fields[at] ?? "", backend]);
   }
-  if (run.length < RUN_ENTRIES && runCharacters < RUN_CHARACTERS) continue;
+  if (run.length < runEntries && runCharacters < MAX_RUN_CHARACTERS) continue;
   await write(run);
   run = [];
+  runEntries = Math.min(MAX_RUN_ENTRIES, runEntries * 2);
   runCharacters = 0;
   backends.clear();
 }

@@ -22,16 +22,18 @@ export function createDirectory({ path, clock, reads, writer, startedUnclean, cl
   let importing: Promise<ImportReport> | undefined;
   let closed: Promise<void> | undefined;
 
+  const write: Writer["write"] = (name, ...args) =>
+    closing.signal.aborted ? Promise.reject(closedFault(path)) : writer.write(name, ...args);
   const act = ({ who, why }: Author): Act => ({ who, why, atMs: clock.wallMs() });
 
   const userWrites: UserWrites = {
     async set(user, backend, author) {
       checkNames({ user, backend });
-      return writer.write("setUser", user, backend, act(author));
+      return write("setUser", user, backend, act(author));
     },
     async unset(user, author) {
       checkNames({ user });
-      return writer.write("unsetUser", user, act(author));
+      return write("unsetUser", user, act(author));
     },
     async import(entries, { signal, ...options }) {
       if (importing !== undefined) throw new Error("an import is under way: wait for its end");
@@ -49,12 +51,12 @@ export function createDirectory({ path, clock, reads, writer, startedUnclean, cl
     async create(moves, author) {
       if (moves.length > MAX_MOVES_AT_ONCE) throw new RangeError(`at most ${MAX_MOVES_AT_ONCE} moves at once`);
       for (const { id, user, from, to } of moves) checkNames({ id, user, from, to });
-      return writer.write("createMoves", moves, act(author));
+      return write("createMoves", moves, act(author));
     },
-    append: (moveId, step) => writer.write("appendStep", moveId, step, clock.wallMs()),
+    append: (moveId, step) => write("appendStep", moveId, step, clock.wallMs()),
     async switch(cutover, author) {
       if (cutover.backend !== undefined) checkNames({ backend: cutover.backend });
-      return writer.write("switchUser", cutover, act(author));
+      return write("switchUser", cutover, act(author));
     },
   };
 
@@ -73,18 +75,18 @@ export function createDirectory({ path, clock, reads, writer, startedUnclean, cl
       ...reads.holds,
       async place(hold, author) {
         checkNames({ user: hold.user, owner: hold.owner });
-        return writer.write("placeHold", hold, act(author));
+        return write("placeHold", hold, act(author));
       },
-      release: (release, author) => writer.write("releaseHold", release, act(author)),
+      release: (release, author) => write("releaseHold", release, act(author)),
     },
     uncertain: {
       ...reads.uncertain,
       async add(delivery) {
         checkNames({ user: delivery.user, backend: delivery.backend });
-        return writer.write("addUncertain", delivery);
+        return write("addUncertain", delivery);
       },
-      addEveryone: (atMs, why) => writer.write("addEveryone", atMs, why),
-      forget: (beforeMs) => writer.write("forgetUncertain", beforeMs),
+      addEveryone: (atMs, why) => write("addEveryone", atMs, why),
+      forget: (beforeMs) => write("forgetUncertain", beforeMs),
     },
     moves: { ...reads.moves, ...moveWrites },
     close: () => (closed ??= end()),

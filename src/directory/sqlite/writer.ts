@@ -1,6 +1,5 @@
 import { Worker } from "node:worker_threads";
 import { DirectoryFailed } from "../directory-failed.ts";
-import { closedFault } from "./fault.ts";
 import type { OperationName, Operations } from "./operations.ts";
 import type { WriteFault, WriteReply, WriteRequest } from "./write-group.ts";
 import type { WriterMessage, WriterThreadData } from "./writer-thread.ts";
@@ -15,7 +14,7 @@ export interface Writer {
     name: Name,
     ...args: Parameters<Operations[Name]>
   ): Promise<ReturnType<Operations[Name]>>;
-  /** After all writes that were asked for. */
+  /** After all writes that were asked for; none may follow. */
   close(): Promise<void>;
 }
 
@@ -29,7 +28,6 @@ export function createWriter(path: string, threadFile: URL = THREAD_FILE): Write
   const pending = new Map<number, Pending>();
   let lastId = 0;
   let worker: Worker | undefined;
-  let isClosing = false;
 
   function start(): Worker {
     const started = new Worker(threadFile, { workerData: { path } satisfies WriterThreadData });
@@ -72,7 +70,6 @@ export function createWriter(path: string, threadFile: URL = THREAD_FILE): Write
   worker = start();
   return {
     write<Name extends OperationName>(name: Name, ...args: Parameters<Operations[Name]>) {
-      if (isClosing) return Promise.reject(closedFault(path));
       const { promise, resolve, reject } = Promise.withResolvers<ReturnType<Operations[Name]>>();
       lastId += 1;
       const request: WriteRequest = { id: lastId, name, args };
@@ -84,7 +81,6 @@ export function createWriter(path: string, threadFile: URL = THREAD_FILE): Write
     },
 
     async close() {
-      isClosing = true;
       const closing = worker;
       if (closing === undefined) return;
       const ended = new Promise((resolve) => closing.once("exit", resolve));
