@@ -2,6 +2,7 @@ import { didYouMean } from "../core/closest-name.ts";
 import type { BulkNode, MappingEntry, YamlNode } from "../yaml/node.ts";
 import { entriesOf, entryOf, judgeValues, offsetOfValue, textOf, valueOf } from "../yaml/tree.ts";
 import type { FaultCollector } from "./faults.ts";
+import { describeCircle, findCircle } from "./table-circle.ts";
 import { warnOfUnmatchedKeys } from "./unmatched-keys.ts";
 
 /** Why a value cannot stand where a backend's name stands; undefined if it can. */
@@ -12,10 +13,11 @@ export function checkTables(root: YamlNode, judgeTarget: JudgeTarget, faults: Fa
   const tables = entriesOf(valueOf(root, "tables"));
   const routed = checkRoutingTables(root, tables, faults);
   const asked = new Set([...routed, ...checkServedTables(root, tables, faults)]);
+  const members = membersOf(tables);
   for (const [name, { value: table }] of tables) {
     const isComposite = !["static", "file"].includes(typeOf(table)) && valueOf(table, "tables") !== undefined;
     if (isComposite) for (const member of checkNames(valueOf(table, "tables"), tables, faults)) asked.add(member);
-    if (isComposite) checkCycle(name, tables, faults);
+    if (isComposite) checkCircle(name, tables, members, faults);
     const entries = valueOf(table, "entries");
     if (routed.has(name) && typeOf(table) === "static" && entries?.kind === "bulk")
       checkRoutedEntries(root, entries, judgeTarget, faults);
@@ -86,24 +88,24 @@ function checkServedTables(root: YamlNode, tables: Entries, faults: FaultCollect
 }
 
 /** Reported once, at the table that stands first in the file of those that ask each other. */
-function checkCycle(start: string, tables: Entries, faults: FaultCollector): void {
-  const order = [...tables.keys()];
-  const path: string[] = [];
-  const seen = new Set<string>();
-  const visit = (name: string): boolean => {
-    if (name === start && path.length > 0) return true;
-    if (seen.has(name) || order.indexOf(name) < order.indexOf(start)) return false;
-    seen.add(name);
-    path.push(name);
-    const members = valueOf(tables.get(name)?.value, "tables");
-    for (const item of members?.kind === "sequence" ? members.items : []) {
-      const member = textOf(item);
-      if (member !== undefined && tables.has(member) && visit(member)) return true;
-    }
-    path.pop();
-    return false;
-  };
+function checkCircle(start: string, tables: Entries, members: Members, faults: FaultCollector): void {
+  const circle = findCircle(start, members);
   const entry = tables.get(start);
-  if (entry !== undefined && visit(start))
-    faults.error(entry.keyOffset, `these tables ask each other in a circle: ${[...path, start].join(" → ")}`);
+  if (circle !== undefined && entry !== undefined) faults.error(entry.keyOffset, describeCircle(circle));
+}
+
+type Members = ReadonlyMap<string, readonly string[]>;
+
+/** Those that exist. */
+function membersOf(tables: Entries): Members {
+  const members = new Map<string, readonly string[]>();
+  for (const [name, { value: table }] of tables) {
+    const list = valueOf(table, "tables");
+    const names = list?.kind === "sequence" ? list.items.map((item) => textOf(item) ?? "") : [];
+    members.set(
+      name,
+      names.filter((member) => tables.has(member)),
+    );
+  }
+  return members;
 }

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { didYouMean } from "../core/closest-name.ts";
 import { describeRaw } from "../core/option-schema.ts";
 import { bad, ok } from "../core/units.ts";
 import type { Parsed } from "../core/units.ts";
@@ -8,6 +9,7 @@ import { toRaw } from "../yaml/tree.ts";
 import type { Config } from "./config.ts";
 import { makeParts } from "./parts.ts";
 import { configSchema, tableSchema } from "./schema.ts";
+import { describeCircle, findCircle } from "./table-circle.ts";
 
 /** What podop's command line says. */
 export interface PodopCommand {
@@ -59,8 +61,9 @@ export function translatePodop({ socket, mode, tables, verbosity }: PodopCommand
   if (reasons.length > 0) return bad(reasons.join("\n"));
   const read = v.safeParse(configSchema, root);
   if (!read.success) return bad(read.issues.map(({ message }) => message).join("\n"));
-  const missing = missingMembers(rawTables);
-  if (missing.length > 0) return bad(missing.join("\n"));
+  const members = membersOf(rawTables);
+  const faults = [...missingMembers(members), ...circles(members)];
+  if (faults.length > 0) return bad(faults.join("\n"));
   return ok(makeParts({ path: "the command line", format: "podop" }, { section: read.output, passwords: new Map() }));
 }
 
@@ -97,13 +100,26 @@ function faultOf(raw: ReadonlyMap<string, unknown>): string | undefined {
   return result.success ? undefined : result.issues.map(({ message }) => message).join("; ");
 }
 
-function missingMembers(tables: ReadonlyMap<string, unknown>): string[] {
-  const missing: string[] = [];
+type Members = ReadonlyMap<string, readonly string[]>;
+
+function membersOf(tables: ReadonlyMap<string, unknown>): Members {
+  const members = new Map<string, readonly string[]>();
   for (const [name, table] of tables) {
-    const members: unknown = table instanceof Map ? table.get("tables") : undefined;
-    for (const member of Array.isArray(members) ? members : [])
-      if (typeof member === "string" && !tables.has(member))
-        missing.push(`table ${name}: there is no table "${member}"`);
+    const given: unknown = table instanceof Map ? table.get("tables") : undefined;
+    members.set(name, Array.isArray(given) ? given.filter((member) => typeof member === "string") : []);
   }
-  return missing;
+  return members;
 }
+
+const missingMembers = (tables: Members): readonly string[] =>
+  [...tables].flatMap(([name, members]) =>
+    members
+      .filter((member) => !tables.has(member))
+      .map((member) => `table ${name}: there is no table "${member}"${didYouMean(member, tables.keys())}`),
+  );
+
+const circles = (tables: Members): readonly string[] =>
+  [...tables.keys()].flatMap((name) => {
+    const circle = findCircle(name, tables);
+    return circle === undefined ? [] : [describeCircle(circle)];
+  });
