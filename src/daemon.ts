@@ -13,12 +13,14 @@ import { findBackgroundParent, runInBackground } from "./process/daemonize.ts";
 import { oneAtATime } from "./process/one-at-a-time.ts";
 import { showAs } from "./process/show-as.ts";
 import { connectServiceManager } from "./process/service-manager.ts";
+import { createResolver } from "./net/resolver.ts";
 import { createRouter } from "./routing/router.ts";
-import type { Router } from "./routing/router.ts";
+import type { Router, RoutingDirectory } from "./routing/router.ts";
 import { openTables } from "./tables/open-tables.ts";
 import type { TableSet } from "./tables/open-tables.ts";
 import { createServing } from "./serving.ts";
 import { syslogWarning } from "./start-warnings.ts";
+import { createViewing } from "./viewing.ts";
 
 export interface DaemonOptions {
   readonly program: "mailshunt" | "lmtp-proxy" | "podop";
@@ -142,6 +144,20 @@ export function routerOf({ routing, backends }: Config, tables: TableSet): Route
 }
 
 /** The tables of a configuration, for commands that only ask. What they have to say goes to `say`. */
-export function openTablesOf({ tables }: Config, say: (level: LogLevel, text: string) => void): TableSet {
-  return openTables(tables, { clock: systemClock, say });
+export function openTablesOf(config: Config, say: (level: LogLevel, text: string) => void): TableSet {
+  const { tableViews: views } = createViewing({
+    config,
+    tables: () => opened.exact,
+    directory: config.directory === undefined ? undefined : DAEMONS_DIRECTORY,
+    isLocked: () => false,
+    resolve: createResolver({ clock: systemClock }),
+  });
+  const opened = openTables(config.tables, { clock: systemClock, say, views });
+  return opened;
 }
+
+const DAEMONS_DIRECTORY: RoutingDirectory = {
+  find() {
+    throw new Error("only the running daemon has it");
+  },
+};

@@ -1,17 +1,22 @@
+import { TABLE_PROTOCOLS } from "./config/check-tables.ts";
 import type { Config } from "./config/config.ts";
 import type { Clock } from "./core/clock.ts";
 import type { Log } from "./core/log.ts";
+import type { Resolver } from "./net/resolver.ts";
 import { buildWorld } from "./relay/world.ts";
 import type { World } from "./relay/world.ts";
 import type { RoutingDirectory } from "./routing/router.ts";
 import { openTables } from "./tables/open-tables.ts";
 import type { TableSet } from "./tables/open-tables.ts";
+import { createViewing } from "./viewing.ts";
+import type { Viewing } from "./viewing.ts";
 
 /** A configuration in effect, and what was made of it. */
 export interface Running {
   readonly config: Config;
   readonly world: World;
   readonly tables: TableSet;
+  readonly findLogin: Viewing["findLogin"];
 }
 
 export interface BuildingParts {
@@ -22,31 +27,47 @@ export interface BuildingParts {
   readonly disabledBackends: ReadonlySet<string>;
   /** Where the configuration has one. */
   readonly directory: RoutingDirectory | undefined;
+  /** Whether logins of a user must wait. */
+  readonly isLocked: (userKey: string) => boolean;
+  readonly resolve: Resolver;
 }
 
 /** What did not change goes on: sessions with stores, connections of tables. */
 export function buildRunning(
   config: Config,
   previous: Running | undefined,
-  { clock, log, loopToken, disabledBackends, directory }: BuildingParts,
+  { clock, log, loopToken, disabledBackends, directory, isLocked, resolve }: BuildingParts,
 ): Running {
   const { backends, routing, lmtp } = config;
+  const viewing = createViewing({ config, tables: () => tables.exact, directory, isLocked, resolve });
   const tables = openTables(
     config.tables,
-    { clock, say: (level, text) => log.write({ kind: "message", level, part: "table", text }) },
+    {
+      clock,
+      say: (level, text) => log.write({ kind: "message", level, part: "table", text }),
+      views: viewing.tableViews,
+    },
     previous?.tables,
   );
   const context = { clock, log, hostname: lmtp.hostname, loopToken, disabledBackends };
   const generation = (previous?.world.generation ?? 0) + 1;
   const parts = { generation, backends, tables: tables.exact, directory, routing, lmtp, context };
-  return { config, tables, world: buildWorld(parts, previous?.world) };
+  const world = buildWorld(parts, previous?.world);
+  /** Like a delivery, it needs the tables open to its end. */
+  const findLogin: Viewing["findLogin"] = (service, user) => {
+    const found = viewing.findLogin(service, user);
+    if (!(found instanceof Promise)) return found;
+    world.admit();
+    return found.finally(() => world.leave());
+  };
+  return { config, tables, world, findLogin };
 }
 
 /** What is served, in a few words. */
 export function summarize({ config: { backends, routing, listeners }, tables: { exact } }: Running): string {
   const users = routing.tables.reduce((sum, name) => sum + (exact.get(name)?.entryCount ?? 0), 0);
   const forMail = backends.size === 0 ? [] : [count(users, "user"), count(backends.size, "backend")];
-  const servesTables = listeners.some(({ protocol }) => protocol !== "lmtp");
+  const servesTables = listeners.some(({ protocol }) => TABLE_PROTOCOLS.has(protocol));
   return [...forMail, ...(servesTables ? [count(exact.size, "table")] : [])].join(", ");
 }
 

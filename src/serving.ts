@@ -12,6 +12,7 @@ import type { Log, LogLevel, LogMessage } from "./core/log.ts";
 import { directoryOf, noteUncertain, startHolding } from "./holding.ts";
 import type { Holding } from "./holding.ts";
 import { createMetrics } from "./observe/metrics.ts";
+import { createResolver } from "./net/resolver.ts";
 import type { DaemonLog, LogSettings } from "./observe/daemon-log.ts";
 import { errorText } from "./observe/render.ts";
 import { checkPidFile, claimPidFile } from "./process/pid-file.ts";
@@ -24,6 +25,7 @@ import { Deliveries } from "./relay/deliveries.ts";
 import { Parking } from "./relay/parking.ts";
 import type { World } from "./relay/world.ts";
 import type { ConnectionServer } from "./servers/connection-server.ts";
+import { createAuthHttpServer } from "./servers/auth-http/auth-http-server.ts";
 import { ListenerSet } from "./servers/listener-set.ts";
 import type { PreparedListeners } from "./servers/listener-set.ts";
 import type { ListenerOptions } from "./servers/options.ts";
@@ -93,7 +95,14 @@ export function createServing(parts: ServingParts): Serving {
       metrics.onEntry(entry);
     },
   };
-  const building = { clock, log, loopToken: randomBytes(12).toString("hex"), disabledBackends };
+  const building = {
+    clock,
+    log,
+    loopToken: randomBytes(12).toString("hex"),
+    disabledBackends,
+    resolve: createResolver({ clock }),
+    isLocked: () => false,
+  };
   const listeners = new ListenerSet({
     makeServer,
     onAcceptFailed: (address, error) =>
@@ -128,6 +137,8 @@ export function createServing(parts: ServingParts): Serving {
         return createLmtpServer({ listener, service, clock, log });
       case "admin":
         return createAdminServer({ listener, services, log });
+      case "auth-http":
+        return createAuthHttpServer({ listener, findLogin: (...asked) => inEffect().findLogin(...asked), clock, log });
       case "socketmap":
       case "dict":
       case "tcp-table":

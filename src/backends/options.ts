@@ -82,13 +82,13 @@ export const backendSchema = section({
       "For each reply after the final dot. Less than the client's own limit (Postfix: `lmtp_data_done_timeout`, 600s): " +
       "a client that gives up first delivers the message again.",
   }),
-  imap: optional(serviceSchema, {
+  imap: optional(serviceSchema(143), {
     description:
       "Where users of this store log in with IMAP: for moves, for `auth-http` listeners and for tables of the type `routing`.",
     example: "{ address: 10.0.0.1:143 }",
   }),
-  pop3: optional(serviceSchema, { description: "The same for POP3.", example: "{ address: 10.0.0.1:110 }" }),
-  submission: optional(serviceSchema, {
+  pop3: optional(serviceSchema(110), { description: "The same for POP3.", example: "{ address: 10.0.0.1:110 }" }),
+  submission: optional(serviceSchema(587), {
     description: "The same for submission.",
     example: "{ address: 10.0.0.1:587 }",
   }),

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import type { Endpoint } from "../core/endpoint.ts";
 import { optional, required, section, withDefault } from "../core/option-schema.ts";
-import type { OptionSchema } from "../core/option-schema.ts";
+import type { OptionSchema, SectionEntries, SectionOutput } from "../core/option-schema.ts";
 import { choice, remoteAddress, text } from "../core/option-values.ts";
 import { secretText } from "../core/read-secret.ts";
 
@@ -29,12 +29,7 @@ const tcpAddress = (): OptionSchema<TcpEndpoint> =>
     }),
   );
 
-const serviceSection = section({
-  address: required(tcpAddress(), {
-    description:
-      "Where the store listens: `host:port` or `[v6]:port`. A name is looked up once in 30 s; while it cannot be, logins have to wait.",
-    example: "10.0.0.1:143",
-  }),
+const entries = {
   tls: withDefault(choice(SERVICE_TLS), "none", {
     description:
       "How a connection to it begins. nginx, asking an `auth-http` listener, speaks to stores without TLS whatever stands here.",
@@ -49,20 +44,30 @@ const serviceSection = section({
     description: "Its password: the text itself, `{ file: /path }` or `{ env: NAME }`.",
     example: "{ file: /etc/mailshunt/master.password }",
   }),
-});
+} satisfies SectionEntries;
 
-export const serviceSchema: typeof serviceSection = v.pipe(
-  serviceSection,
-  v.rawCheck(({ dataset, addIssue }) => {
-    // A password that cannot be read, or is misspelt, is reported already.
-    if (!dataset.typed || dataset.issues !== undefined) return;
-    const { master_user: user, password } = dataset.value;
-    if (user === undefined && password !== undefined) addIssue({ message: '"password" needs a "master_user"' });
-    if (user !== undefined && password === undefined) addIssue({ message: '"master_user" needs a "password"' });
-  }),
-);
+/** @param port for the sample */
+export function serviceSchema(port: number): OptionSchema<ServiceSection> {
+  return v.pipe(
+    section({
+      address: required(tcpAddress(), {
+        description:
+          "Where the store listens: `host:port` or `[v6]:port`. A name is looked up once in 30 s; while it cannot be, logins have to wait.",
+        example: `"10.0.0.1:${port}"`,
+      }),
+      ...entries,
+    }),
+    v.rawCheck(({ dataset, addIssue }) => {
+      // A password that cannot be read, or is misspelt, is reported already.
+      if (!dataset.typed || dataset.issues !== undefined) return;
+      const { master_user: user, password } = dataset.value;
+      if (user === undefined && password !== undefined) addIssue({ message: '"password" needs a "master_user"' });
+      if (user !== undefined && password === undefined) addIssue({ message: '"master_user" needs a "password"' });
+    }),
+  );
+}
 
-export type ServiceSection = v.InferOutput<typeof serviceSchema>;
+export type ServiceSection = SectionOutput<typeof entries> & { readonly address: TcpEndpoint };
 
 export const toServiceOptions = ({ address, tls, master_user: user, password }: ServiceSection): ServiceOptions => ({
   address,

@@ -4,6 +4,7 @@ import { formatEndpoint, parseEndpoint } from "../core/endpoint.ts";
 import { secret } from "../core/secret.ts";
 import { parseDuration } from "../core/units.ts";
 import { checkTables, TABLE_PROTOCOLS } from "./check-tables.ts";
+import { checkViews } from "./check-views.ts";
 import type { FaultCollector } from "./faults.ts";
 import type { RawConfig } from "./lmtp-proxy-format.ts";
 import { isSecretKey } from "./mask.ts";
@@ -28,6 +29,7 @@ export function readOwnFormat(root: YamlNode, faults: FaultCollector): ReadSecti
   const hasLmtp = servesLmtp(root);
   const passwords = checkBackends(root, hasLmtp, faults);
   checkTables(root, (value) => judgeTarget(root, value), faults);
+  checkViews(root, faults);
   checkRouting(root, hasLmtp, faults);
   checkClientTimeout(entryOf(valueOf(root, "lmtp"), "data_timeout"), CLIENT_DATA_TIMEOUT, faults);
   return result.success ? { section: result.output, passwords } : undefined;

@@ -84,7 +84,7 @@ export const configSchema = section({
       "Mailbox stores by name; an LMTP listener needs one at least. `hold`, `refuse` and `reject` are no names: they are answers.",
     isInSample: true,
     example: "old",
-    secondExample: 'new: { lmtp: "10.0.0.2:24" }',
+    secondExample: 'new: { lmtp: "10.0.0.2:24", imap: { address: "10.0.0.2:143" } }',
     ...allDefaults,
   }),
   tables: withDefault(named("table name", tableSchema, checkName), emptySection, {

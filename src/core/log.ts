@@ -34,7 +34,7 @@ export interface LogMessage {
   readonly kind: "message";
   readonly level: LogLevel;
   /** The part of mailshunt that speaks, as in `mailshunt/lmtp[pid]:`. */
-  readonly part: "daemon" | "lmtp" | "backend" | "config" | "store" | "table" | "admin" | "move";
+  readonly part: "daemon" | "lmtp" | "backend" | "config" | "store" | "table" | "admin" | "move" | "login";
   /** Front session id, where the line belongs to one. */
   readonly session?: string;
   readonly text: string;

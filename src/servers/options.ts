@@ -1,8 +1,9 @@
 import type { Endpoint } from "../core/endpoint.ts";
 import { list, named, optional, required, section, variant, withDefault } from "../core/option-schema.ts";
 import type { OptionSchema, SectionEntries, SectionOutput, Variants } from "../core/option-schema.ts";
-import { address, choice, count, network, permissions, text } from "../core/option-values.ts";
+import { address, choice, count, network, permissions, scalar, text } from "../core/option-values.ts";
 import { secretText } from "../core/read-secret.ts";
+import { bad, ok } from "../core/units.ts";
 
 interface ListenerBase {
   readonly address: Endpoint;
@@ -50,8 +51,17 @@ export interface AdminListener extends ListenerBase {
   readonly token: string | undefined;
 }
 
+export interface AuthHttpListener extends ListenerBase {
+  readonly protocol: "auth-http";
+  readonly secret: string;
+  /** Name of the header in which nginx sends the secret, in lower case. */
+  readonly header: string;
+  /** Ends the mailbox's user in a login name; empty for none. */
+  readonly masterSeparator: string;
+}
+
 export type TableListener = SocketmapListener | DictListener | TcpTableListener;
-export type ListenerOptions = LmtpListener | TableListener | AdminListener;
+export type ListenerOptions = LmtpListener | TableListener | AdminListener | AuthHttpListener;
 
 const LOOPBACK: readonly string[] = ["127.0.0.0/8", "::1/128"];
 
@@ -90,6 +100,16 @@ const tableEntries = {
     example: "{ alias: aliases, transport: transports }",
   }),
 };
+
+const headerName = (): OptionSchema<string> =>
+  scalar("a header's name", (given) =>
+    /^[\w-]+$/.test(given) && !/^auth-/i.test(given)
+      ? ok(given)
+      : bad(`expected the name of a header such as X-Auth-Key, and none of nginx's own, got "${given}"`),
+  );
+
+const separator = (): OptionSchema<string> =>
+  scalar("text", (given) => (given.includes("@") ? bad('"@" separates something else') : ok(given)));
 
 const lmtp = defineListener({
   description: "Takes mail for the backends.",
@@ -162,6 +182,34 @@ const admin = defineListener({
   }),
 });
 
+const authHttp = defineListener({
+  description:
+    "Tells the mail proxy of nginx (`auth_http`) in which store a user's IMAP, POP3 or submission goes. It routes and nothing else: passwords " +
+    "are checked by the store, to which nginx hands them on.",
+  example: "127.0.0.1:8143",
+  entries: {
+    secret: required(secretText(), {
+      description:
+        "What nginx must send, so that nobody else can ask: the text itself, `{ file: /path }` or `{ env: NAME }`. In nginx `auth_http_header X-Auth-Key …;`.",
+      example: "{ file: /etc/mailshunt/nginx.secret }",
+    }),
+    header: withDefault(headerName(), "X-Auth-Key", { description: "Name of the header in which nginx sends it." }),
+    master_separator: withDefault(separator(), "*", {
+      description:
+        'In login names, what ends the user whose mailbox it is, as in `ada*admin`, where an administrator logs in; `""` for none. ' +
+        "The name goes on to the store unchanged.",
+      defaultText: '"*"',
+    }),
+  },
+  toOptions: (base, given): AuthHttpListener => ({
+    ...base,
+    protocol: "auth-http",
+    secret: given.secret,
+    header: given.header.toLowerCase(),
+    masterSeparator: given.master_separator,
+  }),
+});
+
 interface ListenerVariant {
   readonly description: string;
   readonly schema: OptionSchema<unknown>;
@@ -204,6 +252,7 @@ const LISTENERS: ReadonlyMap<string, ListenerVariant> & Variants = new Map([
   ["dict", dict],
   ["tcp-table", tcpTable],
   ["admin", admin],
+  ["auth-http", authHttp],
 ]);
 
 export const listenerSchema = variant("protocol", "protocol", LISTENERS, (word, given): ListenerOptions => {

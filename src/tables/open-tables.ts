@@ -8,6 +8,7 @@ import type { Source } from "./source.ts";
 import type { Change, Table, WriteOutcome } from "./table.ts";
 import type { TableType } from "./table-type.ts";
 import { Uses } from "./uses.ts";
+import type { TableViews } from "./views.ts";
 import { Cache } from "./wrappers/cache.ts";
 import { guardSource } from "./wrappers/guard.ts";
 import type { GuardedSource } from "./wrappers/guarded-source.ts";
@@ -26,6 +27,8 @@ export interface TablesContext {
   /** The registered ones, but in tests. */
   readonly types?: ReadonlyMap<string, TableType>;
   readonly say: (level: LogLevel, text: string) => void;
+  /** The router and the directory that go with these tables, once they are open. */
+  readonly views?: TableViews;
 }
 
 /** All tables of a configuration, by name. */
@@ -62,6 +65,7 @@ export function openTables(
   const exact = new Map<string, Table>();
   const ruled = new Map<string, Table>();
   const sources = new Map<string, OpenSource>();
+  /** Those that ask others, and end before them. */
   const composites: GuardedSource[] = [];
   const uses = new Uses();
   /** What must forget when a table is written. */
@@ -82,7 +86,7 @@ export function openTables(
         members.add(member);
         return openNamed(member, face);
       };
-      const sourceContext = { name, clock: context.clock, say, tableNamed };
+      const sourceContext = { name, clock: context.clock, say, tableNamed, views: context.views };
       let source: Source;
       try {
         source = type.open(settings.options, sourceContext);
@@ -100,6 +104,11 @@ export function openTables(
       composites.push(faces.exact, faces.ruled);
       exact.set(name, make(faces.exact));
       ruled.set(name, withKeyRules(make(faces.ruled), settings.common.key));
+    } else if (type.kind === "view") {
+      const guarded = openSource("exact");
+      composites.push(guarded);
+      exact.set(name, make(guarded));
+      ruled.set(name, withKeyRules(make(guarded), settings.common.key));
     } else {
       const old = previous?.sources.get(name);
       const isSame = type.outlivesReload && old !== undefined && old.isOpen && isSameSource(old.settings, settings);

@@ -7,9 +7,9 @@ import type { Parsed } from "../core/units.ts";
 
 /**
  * `memory` answers from memory, once that is filled; `remote` asks somebody and may wait or fail;
- * `composite` asks other tables.
+ * `composite` asks other tables; `view` asks the router or the directory, and must never remember what they said.
  */
-export type TableKind = "memory" | "remote" | "composite";
+export type TableKind = "memory" | "remote" | "composite" | "view";
 
 /** Forms of an address that a table may be asked with. */
 export const KEY_FORMS = ["address", "localpart", "@domain", "domain"] as const;
@@ -183,6 +183,7 @@ interface CommonEntries {
 export function entriesForKind(kind: TableKind): CommonEntries {
   switch (kind) {
     case "memory":
+    case "view":
       return { entries: keyEntries, title: COMMON_OPTIONS[0].title, toOptions };
     case "composite":
       return { entries: { ...keyEntries, ...cacheEntries }, title: COMMON_OPTIONS[1].title, toOptions };
@@ -204,6 +205,8 @@ export function explainMissing(key: string, kind: TableKind): string | undefined
       return `"${key}" means nothing here: this table answers from memory`;
     case "composite":
       return `"${key}" means nothing here: this table asks others, which have their own`;
+    case "view":
+      return `"${key}" means nothing here: every answer is made anew, and tables that the router asks have their own`;
     case "remote":
       return undefined;
   }

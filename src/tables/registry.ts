@@ -1,3 +1,4 @@
+import { DIRECTORY } from "./types/directory-table.ts";
 import { DNS } from "./types/dns-table.ts";
 import { FILE } from "./types/file-table.ts";
 import { FIRST } from "./types/first-table.ts";
@@ -5,6 +6,7 @@ import { LDAP } from "./types/ldap-table.ts";
 import { PIPE } from "./types/pipe-table.ts";
 import { REDIS } from "./types/redis-table.ts";
 import { REGEXP } from "./types/regexp-table.ts";
+import { ROUTING } from "./types/routing-table.ts";
 import { SOCKETMAP } from "./types/socketmap-table.ts";
 import { SQL } from "./types/sql-table.ts";
 import { STATIC } from "./types/static-table.ts";
@@ -26,4 +28,6 @@ export const TABLE_TYPES: ReadonlyMap<string, TableType> = new Map([
   ["sql", SQL],
   ["redis", REDIS],
   ["ldap", LDAP],
+  ["routing", ROUTING],
+  ["directory", DIRECTORY],
 ]);

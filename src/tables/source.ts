@@ -1,6 +1,7 @@
 import type { Clock } from "../core/clock.ts";
 import type { LogLevel } from "../core/log.ts";
 import type { Answer, Change, Table, TableEntry, WriteOutcome } from "./table.ts";
+import type { TableViews } from "./views.ts";
 
 /**
  * What a table type implements; wrappers make a `Table` of it. Whatever it throws or rejects with becomes `failed`
@@ -23,4 +24,6 @@ export interface SourceContext {
   readonly say: (level: LogLevel, text: string) => void;
   /** Another table, for types that are made of others. Only to be called while opening. */
   readonly tableNamed: (name: string) => Table;
+  /** Undefined where there is no router, as for podop. */
+  readonly views?: TableViews | undefined;
 }

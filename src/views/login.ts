@@ -19,6 +19,12 @@ export type Login =
   | { readonly kind: "locked"; readonly userKey: string }
   | { readonly kind: "failed"; readonly userKey: string; readonly reason: string };
 
+/** With the numeric address of the place, where there is one: neither nginx nor a proxying Dovecot looks up names. */
+export interface ReachableLogin {
+  readonly login: Login;
+  readonly ip: string;
+}
+
 export function findLogin({ route, isLocked }: LoginUser, service: LoginService, backends: Backends): Login {
   const { userKey } = route;
   switch (route.kind) {

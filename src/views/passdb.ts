@@ -1,7 +1,7 @@
 import type { Endpoint } from "../core/endpoint.ts";
 import { unreachable } from "../core/unreachable.ts";
 import type { Route } from "../routing/route.ts";
-import type { Login } from "./login.ts";
+import type { ReachableLogin } from "./login.ts";
 import { NO_LISTENER } from "./transport.ts";
 import type { MailWay } from "./transport.ts";
 import { ABSENT, failed, found, held } from "./view-answer.ts";
@@ -17,10 +17,7 @@ const answer = (fields: Readonly<Record<string, string>>): ViewAnswer =>
 /** Nobody is asked after this one, as after an absent user: another passdb might know the user, and a local store. */
 const disabled = (): ViewAnswer => answer({ nologin: "y", reason: "This mailbox is closed" });
 
-export interface LoginFields {
-  readonly login: Login;
-  /** The numeric address of `login.place`. */
-  readonly ip: string;
+export interface LoginFields extends ReachableLogin {
   /** Tells whom the store lets in as anybody. Only where a passdb before this one has checked the password. */
   readonly tellsMaster: boolean;
 }

@@ -47,12 +47,14 @@ export class RequestDecoder {
     }
     if (line === "") return { kind: "head", headers: this.#headers };
     // One that begins with a blank continues the line before: RFC 9112 5.2 lets us refuse that.
-    const match = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([^\0-\x08\x0a-\x1f\x7f]*)$/.exec(line);
-    if (match === null) return malformed("a header line that is none");
+    const match = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+):(.*)$/s.exec(line);
+    const value = match?.[2]?.replace(/^[ \t]+|[ \t]+$/g, "") ?? "";
+    // Other control characters may come from nginx's client. Source: RFC 9110 5.5.
+    if (match === null || value.includes("\0") || value.includes("\r")) return malformed("a header line that is none");
     const name = (match[1] ?? "").toLowerCase();
     if (this.#headers.has(name)) return malformed(`two headers ${name}`);
     if (this.#headers.size === MAX_HEADERS) return TOO_LARGE;
-    this.#headers.set(name, (match[2] ?? "").replace(/[ \t]+$/, ""));
+    this.#headers.set(name, value);
     return undefined;
   }
 }
