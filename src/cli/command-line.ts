@@ -72,7 +72,7 @@ function podop(exitWith: (code: number) => void): Command {
     .option("--name <name>", "name of a table on the wire; may be given several times, as the next two", collect)
     .option("--type <type>", "its type: url, or another one of mailshunt's", collect)
     .option("--param <param>", "its URL with § or {} for the key, or its options in braces", collect)
-    .option("-v, --verbose", "log more: connections; twice: every lookup", (_value, earlier: number) => earlier + 1, 0)
+    .option("-v, --verbose", "log more; twice: every lookup", (_value, earlier: number) => earlier + 1, 0)
     .exitOverride()
     .action(async (flags: PodopFlags) => {
       const { runPodop } = await import("./podop.ts");

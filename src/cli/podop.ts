@@ -35,5 +35,10 @@ export async function runPodop(flags: PodopFlags, version: string, err: TextOutp
     for (const reason of translated.reason.split("\n")) err.write(`podop: ${reason}\n`);
     return EXIT.usage;
   }
+  // As podop's, the socket belongs to whoever starts it and has the mode that the umask gives it.
+  if (flags.mode === "postfix" && process.geteuid?.() === 0)
+    err.write(
+      `podop: warning: ${flags.socket} will belong to root, and with the usual umask Postfix cannot connect: start podop as the user postfix\n`,
+    );
   return runDaemon({ program: "podop", version, configuration: { config: translated.value }, isBackground: false });
 }
