@@ -44,17 +44,26 @@ export type MoveState =
       readonly sinceMs: number;
       /** When a write was last under way. */
       readonly writtenMs: number;
+      readonly before: OutsideBefore;
       /** Whether the table said that nothing was written. */
       readonly isRefused: boolean;
     }
-  | { readonly phase: "release"; readonly isOutside: boolean }
-  | { readonly phase: "unlock"; readonly doing: "kicking" | "unlocking"; readonly command: CommandGroup | undefined }
+  | { readonly phase: "release"; readonly isOutside: boolean; readonly warnings: readonly string[] }
+  | {
+      readonly phase: "unlock";
+      readonly doing: "stopping" | "kicking" | "unlocking";
+      readonly command: CommandGroup | undefined;
+      readonly warnings: readonly string[];
+    }
   | { readonly phase: "done"; readonly warnings: readonly string[] }
   | RollingBack
   /** Back at the old store, after a lock or a hold, or because somebody cancelled it. */
   | { readonly phase: "rolled-back"; readonly reason: string; readonly warnings: readonly string[] }
   /** Ended before there was anything to undo. */
   | { readonly phase: "failed"; readonly reason: string };
+
+/** What an outside table said before: where it said nothing, another table or the fallback did. */
+export type OutsideBefore = "old" | "absent";
 
 export interface RollingBack {
   readonly phase: "rolling-back";
@@ -63,15 +72,16 @@ export interface RollingBack {
   readonly reason: string;
   readonly end: "failed" | "rolled-back";
   readonly undo: "nothing" | "lock" | "hold-and-lock";
-  readonly command: CommandGroup | undefined;
+  /** All that may still be under way. */
+  readonly commands: readonly CommandGroup[];
   readonly warnings: readonly string[];
 }
 
 export type MovePhase = MoveState["phase"];
 
 /**
- * An entry of a move's journal: what has come of the last act. It is written before the act that follows from it, so that
- * each is also the intent of the next.
+ * What comes of an act, or from outside. It is journalled with the state that it leads to before the act of that state
+ * begins: so each entry is the outcome of one act and the intent of the next.
  */
 export type MoveEvent =
   | { readonly kind: "created" }
@@ -80,10 +90,11 @@ export type MoveEvent =
   /** Written before the command can touch a mailbox: it is not let go before. */
   | { readonly kind: "command-started"; readonly command: CommandGroup }
   | { readonly kind: "command-gone" }
-  | { readonly kind: "synced"; readonly tookMs: number }
+  /** @property isLast no further round is needed */
+  | { readonly kind: "synced"; readonly tookMs: number; readonly isLast: boolean }
   | { readonly kind: "compared"; readonly differences: number; readonly text: string }
   /** The new store takes mail for the user, and lets the user in. */
-  | { readonly kind: "accepted"; readonly atMs: number }
+  | { readonly kind: "accepted"; readonly atMs: number; readonly outside: OutsideBefore | undefined }
   | { readonly kind: "locked" }
   | { readonly kind: "kicked" }
   | { readonly kind: "logins-over" }
@@ -113,6 +124,12 @@ export type MoveEvent =
   | { readonly kind: "cancelled"; readonly who: string }
   | { readonly kind: "retried"; readonly who: string };
 
+export interface MoveEntry {
+  readonly event: MoveEvent;
+  /** Where the event has led, so that a later version with other rules goes on from there. */
+  readonly state: MoveState;
+}
+
 export const INITIAL_STATE: MoveState = { phase: "planned", round: 1, command: undefined };
 
 const ENDED: ReadonlySet<string> = new Set<MovePhase>(["done", "rolled-back", "failed"]);
@@ -131,6 +148,3 @@ export const isActivePhase = (phase: string): boolean => !ENDED.has(phase);
 
 /** New logins have to wait. @param phase as the directory has it in `Move.state`, so that any process can tell */
 export const isLockedPhase = (phase: string): boolean => LOCKED.has(phase);
-
-/** The owner of a move's hold, and who its changes are by. */
-export const ownerOfMove = (moveId: string): string => `move:${moveId}`;
