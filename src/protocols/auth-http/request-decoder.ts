@@ -1,6 +1,6 @@
 import { LineDecoder } from "../../wire/line-decoder.ts";
 
-/** Longest head of a request, in bytes. A client's certificate may be in it, percent-encoded. */
+/** Longest head of a request, in bytes, the CRs left out. A client's certificate may be in it, percent-encoded. */
 export const MAX_HEAD_BYTES = 65_536;
 
 /** Most header lines in a request; nginx sends 25 at most, beside those of `auth_http_header`. */
@@ -24,20 +24,16 @@ export class RequestDecoder {
   /** @returns the head, once it is complete; what follows is ignored */
   feed(chunk: Buffer): RequestHead | undefined {
     if (this.#isOver) return undefined;
-    this.#headBytes += chunk.length;
     this.#lines.push(chunk);
-    const head = this.#readLines();
-    if (head !== undefined) this.#isOver = true;
-    return head;
-  }
-
-  #readLines(): RequestHead | undefined {
     for (let line = this.#lines.next(); line !== undefined; line = this.#lines.next()) {
-      if (line.kind === "too-long") return TOO_LARGE;
-      const head = this.#take(line.text);
-      if (head !== undefined) return head;
+      if (line.kind === "line") this.#headBytes += line.text.length + 1;
+      const isTooLarge = line.kind === "too-long" || this.#headBytes > MAX_HEAD_BYTES;
+      const head = isTooLarge ? TOO_LARGE : this.#take(line.text);
+      if (head === undefined) continue;
+      this.#isOver = true;
+      return head;
     }
-    return this.#headBytes > MAX_HEAD_BYTES ? TOO_LARGE : undefined;
+    return undefined;
   }
 
   #take(line: string): RequestHead | undefined {
