@@ -10,6 +10,12 @@ import type { SocketAccess } from "./socket-file.ts";
 /** Connections the kernel keeps until we accept them; net.core.somaxconn caps it, 4096 on Linux. */
 export const BACKLOG = 1024;
 
+/**
+ * A client over TCP that said nothing for so long is asked by the kernel whether it is still there, in ms. One whose
+ * machine is gone would count as connected for ever: table clients may be idle as long as they like.
+ */
+const KEEP_ALIVE_AFTER_MS = 60_000;
+
 export interface ListenOptions extends SocketAccess {
   readonly address: Endpoint;
 }
@@ -141,7 +147,13 @@ function tcpReason(error: unknown, port: number): string {
 }
 
 function newServer(events: ListenerEvents): Server {
-  return createServer({ allowHalfOpen: true, noDelay: true }, (socket) => events.accept(socket));
+  const options = {
+    allowHalfOpen: true,
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: KEEP_ALIVE_AFTER_MS,
+  };
+  return createServer(options, (socket) => events.accept(socket));
 }
 
 function bind(server: Server, events: ListenerEvents, where: NodeListenOptions): Promise<void> {
