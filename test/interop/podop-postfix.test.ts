@@ -100,8 +100,11 @@ describe("Postfix asks podop, as podop's manual has it", { skip: await whyNot(PO
       { key: "üser@example.com", target: "/alias/%C3%BCser%40example.com" },
     ];
     for (const { key, target } of keys) {
+      const from = service.requests.length;
       assert.equal(((await ask(key)) as { code: number }).code, 0, key);
-      assert.deepEqual(service.requests.at(-1), { method: "GET", target, path: `/alias/${key}`, body: "" });
+      // An smtpd(8) of the test before may still be asking.
+      const asked = service.requests.slice(from).filter(({ path }) => path === `/alias/${key}`);
+      assert.deepEqual(asked, [{ method: "GET", target, path: `/alias/${key}`, body: "" }]);
     }
   });
 
