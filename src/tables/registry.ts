@@ -1,17 +1,17 @@
 import { DIRECTORY } from "./types/directory-table.ts";
-import { DNS } from "./types/dns-table.ts";
-import { FILE } from "./types/file-table.ts";
+import { DNS } from "./dns/dns-table.ts";
+import { FILE } from "./file/file-table.ts";
 import { FIRST } from "./types/first-table.ts";
-import { LDAP } from "./types/ldap-table.ts";
+import { LDAP } from "./ldap/ldap-table.ts";
 import { PIPE } from "./types/pipe-table.ts";
-import { REDIS } from "./types/redis-table.ts";
+import { REDIS } from "./redis/redis-table.ts";
 import { REGEXP } from "./types/regexp-table.ts";
 import { ROUTING } from "./types/routing-table.ts";
-import { SOCKETMAP } from "./types/socketmap-table.ts";
-import { SQL } from "./types/sql-table.ts";
+import { SOCKETMAP } from "./socketmap/socketmap-table.ts";
+import { SQL } from "./sql/sql-table.ts";
 import { STATIC } from "./types/static-table.ts";
 import { UNION } from "./types/union-table.ts";
-import { URL_TABLE } from "./types/url-table.ts";
+import { URL_TABLE } from "./url/url-table.ts";
 import type { TableType } from "./table-type.ts";
 
 /** The one list of table types, by the word in `type:`. */

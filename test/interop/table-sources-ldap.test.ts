@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { TestContext } from "node:test";
 import { Attribute, Client, Control } from "ldapts";
-import { LDAP } from "../../src/tables/types/ldap-table.ts";
+import { LDAP } from "../../src/tables/ldap/ldap-table.ts";
 import { encodeText } from "../../src/wire/text.ts";
 import { openType } from "../support/open-type.ts";
 import type { OpenedType, RawOptions } from "../support/open-type.ts";

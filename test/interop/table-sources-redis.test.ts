@@ -3,7 +3,7 @@ import { after, before, describe, test } from "node:test";
 import type { TestContext } from "node:test";
 import { createClient, RESP_TYPES } from "@redis/client";
 import type { Change, WriteOutcome } from "../../src/tables/table.ts";
-import { REDIS } from "../../src/tables/types/redis-table.ts";
+import { REDIS } from "../../src/tables/redis/redis-table.ts";
 import { encodeText } from "../../src/wire/text.ts";
 import { openType } from "../support/open-type.ts";
 import type { OpenedType, RawOptions } from "../support/open-type.ts";

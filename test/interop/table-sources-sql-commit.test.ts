@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { TestContext } from "node:test";
 import type { WriteOutcome } from "../../src/tables/table.ts";
-import { SQL } from "../../src/tables/types/sql-table.ts";
+import { SQL } from "../../src/tables/sql/sql-table.ts";
 import type { GuardedSource } from "../../src/tables/wrappers/guard.ts";
 import { MARIADB_PACKAGES } from "../support/mariadb.ts";
 import { openType } from "../support/open-type.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { TestContext } from "node:test";
-import { SQL } from "../../src/tables/types/sql-table.ts";
+import { SQL } from "../../src/tables/sql/sql-table.ts";
 import { MARIADB_PACKAGES } from "../support/mariadb.ts";
 import { openType } from "../support/open-type.ts";
 import type { OpenedType, RawOptions } from "../support/open-type.ts";

@@ -3,7 +3,7 @@ import type { RawOptions } from "./open-type.ts";
 import { startDnsServer } from "./dns-server.ts";
 import type { DnsAnswer, DnsRecord, DnsServer, DnsType } from "./dns-server.ts";
 import type { Answer } from "../../src/tables/table.ts";
-import { DNS } from "../../src/tables/types/dns-table.ts";
+import { DNS } from "../../src/tables/dns/dns-table.ts";
 
 export const a = (address: string): DnsRecord => ({ type: "A", address });
 export const aaaa = (address: string): DnsRecord => ({ type: "AAAA", address });

@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import type { Source } from "../../src/tables/source.ts";
 import type { Answer } from "../../src/tables/table.ts";
-import { SOCKETMAP } from "../../src/tables/types/socketmap-table.ts";
+import { SOCKETMAP } from "../../src/tables/socketmap/socketmap-table.ts";
 import { createFakeClock } from "./fake-clock.ts";
 import { openType } from "./open-type.ts";
 import { startRawServer } from "./raw-server.ts";

@@ -80,7 +80,7 @@ function plantAll(): Planted[] {
   plant("tables/types/servers.ts", `import { x } from "../../servers/x.ts"; x();`, true);
   plant("config/schemas.ts", `import { x } from "../servers/options.ts"; x();`, false);
   plant(
-    "tables/types/socketmap-table.ts",
+    "tables/socketmap/socketmap-table.ts",
     `import { x } from "../../net/x.ts"; import { y } from "../../protocols/socketmap/y.ts"; x(y);`,
     false,
   );
@@ -88,7 +88,7 @@ function plantAll(): Planted[] {
   plant("tables/ldap/packed.ts", `import { x } from "../../packed/x.ts"; x();`, true);
   plant("tables/sql/net.ts", `import { x } from "../../net/x.ts"; x();`, true);
   plant("cli/demo.ts", `import { x } from "../relay/x.ts"; x();`, true);
-  plant("tables/types/socketmap-x.ts", `import { x } from "../../relay/x.ts"; x();`, true);
+  plant("tables/socketmap/socketmap-x.ts", `import { x } from "../../relay/x.ts"; x();`, true);
 
   for (const from of folders.filter((folder) => !["net", "workers", "admin"].includes(folder)))
     for (const module of ["net", "tls", "dgram", "http", "https", "http2"])

@@ -8,7 +8,7 @@ import { openType } from "../../../test/support/open-type.ts";
 import type { OpenedType } from "../../../test/support/open-type.ts";
 import { startRawServer } from "../../../test/support/raw-server.ts";
 import { GUARD } from "../../../test/support/table-contract-parts.ts";
-import { REDIS } from "../types/redis-table.ts";
+import { REDIS } from "./redis-table.ts";
 
 /** A table at a server that does what a test says, each chunk that comes being one command at least, and whose clock stands. */
 async function open(

@@ -10,7 +10,7 @@ import type { OpenedType, OpenTypeOptions, RawOptions } from "../../../test/supp
 import { scratchFolder } from "../../../test/support/scratch-folder.ts";
 import { listAll } from "../../../test/support/table-contract-lists.ts";
 import { testTableContract } from "../../../test/support/table-contract.ts";
-import { SQL } from "../types/sql-table.ts";
+import { SQL } from "./sql-table.ts";
 import { encodeText } from "../../wire/text.ts";
 
 const GET = "SELECT v FROM t WHERE k = :key";

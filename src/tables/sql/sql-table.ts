@@ -6,14 +6,14 @@ import { absolutePath, choice, count, flag, remoteAddress, text } from "../../co
 import { secretText } from "../../core/read-secret.ts";
 import { bad, ok } from "../../core/units.ts";
 import type { Parsed } from "../../core/units.ts";
-import type { SqlServer } from "../sql/connection.ts";
-import { parseQueries } from "../sql/queries.ts";
-import type { SqlQueries } from "../sql/queries.ts";
-import type { SqlDialect } from "../sql/query.ts";
-import { openServerSource } from "../sql/server-source.ts";
-import type { SqlServerOptions } from "../sql/server-source.ts";
-import { openSqliteSource } from "../sql/sqlite-source.ts";
-import type { SqliteOptions } from "../sql/sqlite-source.ts";
+import type { SqlServer } from "./connection.ts";
+import { parseQueries } from "./queries.ts";
+import type { SqlQueries } from "./queries.ts";
+import type { SqlDialect } from "./query.ts";
+import { openServerSource } from "./server-source.ts";
+import type { SqlServerOptions } from "./server-source.ts";
+import { openSqliteSource } from "./sqlite-source.ts";
+import type { SqliteOptions } from "./sqlite-source.ts";
 import { defineType } from "../table-type.ts";
 
 export type SqlTableOptions =

@@ -3,10 +3,10 @@ import { list, optional, required, withDefault } from "../../core/option-schema.
 import { choice, count, flag, scalar, text } from "../../core/option-values.ts";
 import { secretText } from "../../core/read-secret.ts";
 import { bad, ok } from "../../core/units.ts";
-import { isAttribute, parseFilter } from "../ldap/filter.ts";
-import { parseLdapUrl } from "../ldap/ldap-url.ts";
-import { openLdapSource } from "../ldap/source.ts";
-import type { LdapOptions } from "../ldap/source.ts";
+import { isAttribute, parseFilter } from "./filter.ts";
+import { parseLdapUrl } from "./ldap-url.ts";
+import { openLdapSource } from "./source.ts";
+import type { LdapOptions } from "./source.ts";
 import { defineType } from "../table-type.ts";
 
 const attribute = scalar("an attribute's name", (given) =>

@@ -2,9 +2,9 @@ import { certificateFile } from "../../core/certificate-file.ts";
 import { optional, required, withDefault } from "../../core/option-schema.ts";
 import { count, flag, remoteAddress, scalar, text } from "../../core/option-values.ts";
 import { secretText } from "../../core/read-secret.ts";
-import { parseKeyTemplate } from "../redis/key-template.ts";
-import { openRedisSource } from "../redis/source.ts";
-import type { RedisOptions } from "../redis/source.ts";
+import { parseKeyTemplate } from "./key-template.ts";
+import { openRedisSource } from "./source.ts";
+import type { RedisOptions } from "./source.ts";
 import { defineType } from "../table-type.ts";
 
 /** Answers `GET`, or `HGET` of one hash. */
