@@ -1,0 +1,186 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import type { TestContext } from "node:test";
+import { scratchFolder } from "../../../test/support/scratch-folder.ts";
+import { until } from "../../../test/support/until.ts";
+import { systemClock } from "../../core/clock.ts";
+import type { CommandGroup } from "./command-group.ts";
+import { inspectGroup, stopGroup } from "./process-group.ts";
+import { runCommand, runWithRetries } from "./supervisor.ts";
+import type { CommandRun } from "./supervisor.ts";
+
+interface Given {
+  readonly folder: string;
+  readonly run: (script: string, more?: Partial<CommandRun>) => CommandRun;
+}
+
+function given(t: TestContext): Given {
+  const folder = scratchFolder(t);
+  const logPath = join(folder, "log");
+  const run = (script: string, more = {}): CommandRun => ({
+    words: ["/bin/sh", "-c", script],
+    folder,
+    logPath,
+    isCaptured: false,
+    timeoutMs: 20_000,
+    ...more,
+  });
+  return { folder, run };
+}
+
+const free = (signal = new AbortController().signal): Parameters<typeof runCommand>[1] => ({
+  signal,
+  mayStart: async () => true,
+});
+
+test("nothing of a command runs before its group is written down", async (t) => {
+  const { folder, run } = given(t);
+  const mark = join(folder, "mark");
+  let group: CommandGroup | undefined;
+  await runCommand(
+    run(`echo done > ${mark}`),
+    {
+      signal: new AbortController().signal,
+      mayStart: async (command) => {
+        group = command;
+        assert.equal(inspectGroup(command).kind, "alive");
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        assert.equal(existsSync(mark), false);
+        return true;
+      },
+    },
+    systemClock,
+  );
+  assert.equal(existsSync(mark), true);
+  assert.ok(group);
+  assert.equal(inspectGroup(group).kind, "gone");
+});
+
+test("a command that may not start never runs", async (t) => {
+  const { folder, run } = given(t);
+  const mark = join(folder, "mark");
+  const supervised = { signal: new AbortController().signal, mayStart: async () => false };
+  await assert.rejects(runCommand(run(`echo done > ${mark}`), supervised, systemClock), /given up/);
+  assert.equal(existsSync(mark), false);
+});
+
+test("words reach the command as they are, and exit codes come back", async (t) => {
+  const { run } = given(t);
+  const words = ["/usr/bin/printf", "[%s]", "two words", "$HOME;`id`", "*", ""];
+  const { output } = await runCommand(run("", { words, isCaptured: true }), free(), systemClock);
+  assert.equal(output, "[two words][$HOME;`id`][*][]");
+  await assert.rejects(runCommand(run("exit 3"), free(), systemClock), /exit code 3/);
+  await assert.rejects(runCommand(run("", { words: ["/no/such"] }), free(), systemClock), /was not found/);
+});
+
+test("a command's output goes to the log", async (t) => {
+  const { run } = given(t);
+  const one = run("echo to stdout; echo to stderr >&2");
+  await runCommand(one, free(), systemClock);
+  assert.match(readFileSync(one.logPath, "utf8"), /^--- \S+ \/bin\/sh -c .*\nto stdout\nto stderr\n$/);
+});
+
+test("whatever a command leaves in the background ends with it", async (t) => {
+  const { folder, run } = given(t);
+  await runCommand(run("sleep 1000 & echo $! > left; exit 0", { isCaptured: true }), free(), systemClock);
+  const pid = Number(readFileSync(join(folder, "left"), "utf8"));
+  assert.equal(isRunning(pid), false);
+});
+
+test("a command that takes too long is ended, by force where it ignores SIGTERM", async (t) => {
+  const { run } = given(t);
+  const stubborn = run("trap '' TERM; while :; do sleep 0.1; done", { timeoutMs: 200 });
+  await assert.rejects(runCommand(stubborn, free(), systemClock), /longer than 0.2 s/);
+});
+
+test("a command hears SIGTERM before it is killed", async (t) => {
+  const { folder, run } = given(t);
+  const abort = new AbortController();
+  const polite = run("trap 'echo bye > said; exit 0' TERM; echo > ready; while :; do sleep 0.05; done");
+  const ended = assert.rejects(runCommand(polite, free(abort.signal), systemClock), /given up/);
+  await until("the command runs", () => (existsSync(join(folder, "ready")) ? true : undefined));
+  abort.abort();
+  await ended;
+  assert.equal(readFileSync(join(folder, "said"), "utf8"), "bye\n");
+});
+
+test("retries until it works", async (t) => {
+  const { run } = given(t);
+  const flaky = run("test -e again || { touch again; exit 1; }");
+  await runWithRetries(flaky, 1, free(), systemClock);
+  await assert.rejects(runWithRetries(run("exit 1"), 0, free(), systemClock), /exit code 1/);
+});
+
+test("a group of another boot, or another leader, is gone and is not killed", async (t) => {
+  const child = spawn("/bin/sleep", ["1000"], { detached: true, stdio: "ignore" });
+  t.after(() => child.kill("SIGKILL"));
+  const pgid = child.pid ?? 0;
+  const bootId = readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();
+  const ours = { pgid, startTicks: "1", bootId, token: "x" };
+  const quick = { termMs: 0, killMs: 1_000 };
+  assert.deepEqual(await stopGroup(ours, quick, systemClock), { kind: "gone" });
+  assert.deepEqual(await stopGroup({ ...ours, bootId: "other" }, quick, systemClock), { kind: "gone" });
+  assert.equal(isRunning(pgid), true);
+});
+
+test("a group without its leader is known by its token alone", async (t) => {
+  const { folder } = given(t);
+  const start = (token: string): Promise<number> => {
+    const script = "sleep 1000 & echo $! > pid; exit 0";
+    const env = { ...process.env, MAILSHUNT_COMMAND: token };
+    const child = spawn("/bin/sh", ["-c", script], { detached: true, stdio: "ignore", cwd: folder, env });
+    return new Promise((resolve) => void child.once("exit", () => resolve(child.pid ?? 0)));
+  };
+  const bootId = readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();
+  const pgid = await start("mine");
+  const pid = Number(readFileSync(join(folder, "pid"), "utf8"));
+  t.after(() => isRunning(pid) && process.kill(pid, "SIGKILL"));
+  const command = { pgid, startTicks: "1", bootId, token: "mine" };
+  const quick = { termMs: 0, killMs: 1_000 };
+  assert.equal((await stopGroup({ ...command, token: "other" }, quick, systemClock)).kind, "unknown");
+  assert.equal(isRunning(pid), true);
+  assert.deepEqual(await stopGroup(command, quick, systemClock), { kind: "gone" });
+  assert.equal(isRunning(pid), false);
+});
+
+for (const when of ["before it was let go", "while it runs"] as const)
+  test(`a command dies with the daemon, killed ${when}`, async (t) => {
+    const { folder } = given(t);
+    const program = join(folder, "daemon.ts");
+    const here = import.meta.dirname;
+    writeFileSync(
+      program,
+      `import { runCommand } from ${JSON.stringify(join(here, "supervisor.ts"))};
+       import { systemClock } from ${JSON.stringify(join(here, "../../core/clock.ts"))};
+       import { writeFileSync } from "node:fs";
+       const run = { words: ["/bin/sh", "-c", "echo > ran; sleep 1000 & sleep 1000"], folder: ".", logPath: "log", isCaptured: false, timeoutMs: 60000 };
+       setInterval(() => undefined, 1000);
+       await runCommand(run, { signal: new AbortController().signal, mayStart: (group) => {
+         writeFileSync("group.json", JSON.stringify(group));
+         return ${when === "while it runs" ? "Promise.resolve(true)" : "new Promise(() => undefined)"};
+       } }, systemClock);`,
+    );
+    const daemon = spawn(process.execPath, [program], { cwd: folder, stdio: "inherit" });
+    t.after(() => daemon.kill("SIGKILL"));
+    const wanted = join(folder, when === "while it runs" ? "ran" : "group.json");
+    await until("the command is there", () => (existsSync(wanted) ? true : undefined));
+    const group = await until("its group is known", () => {
+      const text = readFileSync(join(folder, "group.json"), "utf8");
+      return text.endsWith("}") ? (JSON.parse(text) as CommandGroup) : undefined;
+    });
+    assert.equal(inspectGroup(group).kind, "alive");
+    daemon.kill("SIGKILL");
+    await until("the command is gone", () => (inspectGroup(group).kind === "gone" ? true : undefined));
+    assert.equal(existsSync(join(folder, "ran")), when === "while it runs");
+  });
+
+function isRunning(pid: number): boolean {
+  try {
+    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, "latin1"));
+  } catch {
+    return false;
+  }
+}
