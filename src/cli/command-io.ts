@@ -6,6 +6,8 @@ export interface TextInput extends AsyncIterable<Buffer | string> {
 /** Where a command writes. */
 export interface TextOutput {
   write(text: string): unknown;
+  /** Whoever read it has gone, as head(1) does. */
+  readonly destroyed?: boolean;
 }
 
 export interface CommandIo {

@@ -28,6 +28,7 @@ export async function runQuery({ path, isJson, table: name, keys }: QueryOptions
     const showsKey = isFromStdin || keys.length > 1;
     let exitCode = 0;
     for await (const key of isFromStdin ? linesOf(io.stdin) : keys) {
+      if (io.stdout.destroyed === true) break;
       const answer = await table.lookup(key);
       if (isJson) io.stdout.write(`${JSON.stringify(toJson(key, answer))}\n`);
       else if (answer.kind === "found") io.stdout.write(`${showsKey ? `${key}\t` : ""}${answer.value}\n`);

@@ -64,6 +64,7 @@ export async function runTableList(
     if (table.list === undefined) throw new CommandFault(EXIT.unavailable, `table ${name} cannot be listed`);
     try {
       for await (const page of table.list(prefix)) {
+        if (io.stdout.destroyed === true) break;
         const lines = page.map((entry) =>
           isJson ? JSON.stringify(entry) : entry.value === undefined ? entry.key : `${entry.key}\t${entry.value}`,
         );

@@ -18,7 +18,9 @@ export function checkViews(root: YamlNode, faults: FaultCollector): void {
     if (cache !== undefined && viewed !== undefined && viewed.length > 1)
       faults.error(cache.keyOffset, `this would remember answers of the router, which must be fresh: ${chain(viewed)}`);
   }
-  for (const listener of listenersOf(root, "auth-http")) checkAuthHttp(root, listener, faults);
+  const asked = listenersOf(root, "auth-http");
+  for (const listener of asked) checkAuthHttp(root, listener, faults);
+  if (asked.length > 0) warnOfTls(root, faults);
 }
 
 type Entries = ReadonlyMap<string, MappingEntry>;
@@ -149,8 +151,11 @@ function checkAuthHttp(root: YamlNode, listener: YamlNode, faults: FaultCollecto
     faults.error(offset, `no backend says where users log in: it needs "imap", "pop3" or "submission"`);
   // That one store lets nobody read by POP3 or send is no fault.
   if (served.includes("imap")) warnOfMissing(root, "imap", offset, faults);
-  for (const service of served)
-    for (const [name, { value }] of backends) {
+}
+
+function warnOfTls(root: YamlNode, faults: FaultCollector): void {
+  for (const [name, { value }] of entriesOf(valueOf(root, "backends")))
+    for (const service of LOGIN_SERVICES) {
       const tls = entryOf(valueOf(value, service), "tls");
       if (tls !== undefined && textOf(tls.value) === "implicit")
         faults.warn(offsetOfValue(tls), `nginx speaks no TLS to stores: it cannot log in to backend "${name}" there`);

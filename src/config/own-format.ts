@@ -3,7 +3,7 @@ import { didYouMean } from "../core/closest-name.ts";
 import { formatEndpoint, parseEndpoint } from "../core/endpoint.ts";
 import { secret } from "../core/secret.ts";
 import { parseDuration } from "../core/units.ts";
-import { checkTables, TABLE_PROTOCOLS } from "./check-tables.ts";
+import { checkTables } from "./check-tables.ts";
 import { checkViews } from "./check-views.ts";
 import type { FaultCollector } from "./faults.ts";
 import type { RawConfig } from "./lmtp-proxy-format.ts";
@@ -164,9 +164,6 @@ function checkRouting(root: YamlNode, hasLmtp: boolean, faults: FaultCollector):
 /** A server of tables alone needs no backends. */
 function servesLmtp(root: YamlNode): boolean {
   const listeners = valueOf(root, "listeners");
-  if (listeners?.kind !== "sequence" || listeners.items.length === 0) return true;
-  return listeners.items.some((item) => {
-    const protocol = textOf(valueOf(item, "protocol")) ?? "";
-    return protocol !== "admin" && !TABLE_PROTOCOLS.has(protocol);
-  });
+  if (listeners?.kind !== "sequence") return listeners === undefined;
+  return listeners.items.length === 0 || listeners.items.some((item) => textOf(valueOf(item, "protocol")) === "lmtp");
 }

@@ -140,10 +140,11 @@ const statuses: readonly [status: number, byDefault: string, byClass: string][] 
   [429, DOWN, DOWN],
   [451, FAILED, ABSENT],
   [499, FAILED, ABSENT],
-  [500, DOWN, DOWN],
+  [500, FAILED, FAILED],
   [502, DOWN, DOWN],
   [503, DOWN, DOWN],
-  [599, DOWN, DOWN],
+  [504, DOWN, DOWN],
+  [599, FAILED, FAILED],
 ];
 for (const [status, byDefault, byClass] of statuses)
   test(`status ${status}`, async (t) => {

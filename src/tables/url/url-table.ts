@@ -23,7 +23,7 @@ const MAX_SHOWN = 200;
 const REPEAT_MS = 60_000;
 
 /** The same for every key, so that the source is let alone for a while: nobody is asked who cannot answer. */
-const SOURCE_STATUSES: ReadonlySet<number> = new Set([...NEVER_ABSENT, 401, 403]);
+const SOURCE_STATUSES: ReadonlySet<number> = new Set([...NEVER_ABSENT, 401, 403, 502, 503, 504]);
 
 export const URL_TABLE = defineType({
   description: "An HTTP service: one URL for each key, asked by GET, written by POST and DELETE.",
@@ -126,7 +126,8 @@ class UrlSource implements Source {
       if (this.#suspect.has(status)) this.#saySuspect(path, status);
       return ABSENT;
     }
-    if (status >= 500 || SOURCE_STATUSES.has(status))
+    // 500 may be a bug of the service with this one key, which a stranger may have chosen: it must not delay all others.
+    if (SOURCE_STATUSES.has(status))
       return { kind: "failed", reason: `${this.#options.service.shown}: status ${status}`, scope: "source" };
     return { kind: "failed", reason: `${this.#show(path)}: status ${status}` };
   }

@@ -11,6 +11,12 @@ interface Entry {
   readonly staleUntilMs: number;
 }
 
+/** What is larger is asked for each time: entries are counted, and these would fill the memory. In UTF-16 units. */
+const MAX_ENTRY_UNITS = 65_536;
+
+const isLarge = (key: string, answer: Answer): boolean =>
+  key.length + (answer.kind === "found" ? answer.value.length : 0) > MAX_ENTRY_UNITS;
+
 /** Remembers what a source answered, and asks it once where many ask for the same key at the same time. */
 export class Cache {
   readonly #options: CacheOptions;
@@ -71,7 +77,7 @@ export class Cache {
     const freshUntilMs = nowMs + (answer.kind === "found" ? ttlMs : absentTtlMs);
     const staleUntilMs = answer.kind === "found" ? freshUntilMs + staleIfFailedMs : freshUntilMs;
     this.#entries.delete(key);
-    if (staleUntilMs <= nowMs) return answer;
+    if (staleUntilMs <= nowMs || isLarge(key, answer)) return answer;
     this.#entries.set(key, { answer, freshUntilMs, staleUntilMs });
     if (this.#entries.size > maxEntries) {
       const [oldest] = this.#entries.keys();
