@@ -82,6 +82,9 @@ export function createAdminServices(parts: AdminServicesParts): AdminServices {
     get directory() {
       return holding()?.directory;
     },
+    get moves() {
+      return holding()?.moves;
+    },
     get holds() {
       return holding()?.keeper;
     },

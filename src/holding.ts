@@ -2,6 +2,7 @@ import type { Config } from "./config/config.ts";
 import type { Clock } from "./core/clock.ts";
 import type { LogLevel } from "./core/log.ts";
 import type { Directory } from "./directory/directory.ts";
+import type { MoveService } from "./moves/move-service.ts";
 import { HoldKeeper } from "./moves/hold-keeper.ts";
 import type { Deliveries, Delivery } from "./relay/deliveries.ts";
 import type { Parking } from "./relay/parking.ts";
@@ -19,6 +20,7 @@ export interface HoldingParts {
 export interface Holding {
   readonly directory: Directory;
   readonly keeper: HoldKeeper;
+  readonly moves: MoveService | undefined;
   close(): Promise<void>;
 }
 
@@ -37,6 +39,7 @@ export function startHolding(directory: Directory, parts: HoldingParts): Holding
   return {
     directory,
     keeper,
+    moves: undefined,
     async close() {
       keeper.close();
       await directory.close();

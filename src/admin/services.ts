@@ -1,4 +1,5 @@
 import type { Directory } from "../directory/directory.ts";
+import type { MoveService } from "../moves/move-service.ts";
 import type { HoldKeeper } from "../moves/hold-keeper.ts";
 import type { RouterQuestion } from "../routing/router.ts";
 import type { Route } from "../routing/route.ts";
@@ -70,6 +71,7 @@ export interface AdminServices {
   /** Undefined where the configuration has no `directory`. */
   readonly directory: Directory | undefined;
   readonly holds: HoldKeeper | undefined;
+  readonly moves: MoveService | undefined;
   /** Prometheus' text and its content type. */
   metrics(): Promise<{ readonly contentType: string; readonly text: string }>;
   /** Whether mail can be routed: what `/ready` says. Backends that are down do not count. */

@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option } from "commander";
 import { addAdminCommands } from "./admin-commands.ts";
+import { addMoveCommands } from "./move-commands.ts";
 import { DEFAULT_CONFIG, DEFAULT_LMTP_PROXY_CONFIG } from "../config/default-files.ts";
 import { EXIT } from "../core/exit-codes.ts";
 import type { PodopFlags } from "./podop.ts";
@@ -144,6 +145,7 @@ function mailshunt(exitWith: (code: number) => void): Command {
     });
 
   addAdminCommands(program, exitWith);
+  addMoveCommands(program, exitWith);
 
   program
     .command("convert")

@@ -1,0 +1,201 @@
+import * as v from "valibot";
+import type { MoveDetails, MoveService, MoveView, OrderResult } from "../moves/move-service.ts";
+import type { MovePhase } from "../moves/move.ts";
+import { jsonEndpoint } from "./endpoint.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { noDirectory, Problem } from "./problem.ts";
+import { authorEntries, flagText, name, time, toTime, whole, wholeText } from "./schemas.ts";
+import type { AdminServices } from "./services.ts";
+
+/** Such as `pre-sync`; see docs/moving-users.md. */
+const phase = v.string();
+
+const move = v.object({
+  id: v.string(),
+  number: whole,
+  batch: v.string(),
+  user: v.string(),
+  from: v.string(),
+  to: v.string(),
+  preset: v.string(),
+  phase,
+  active: v.boolean(),
+  created: time,
+  changed: time,
+});
+
+const details = v.object({
+  ...move.entries,
+  doing: v.optional(v.string()),
+  round: v.optional(whole),
+  reason: v.optional(v.string()),
+  warnings: v.array(v.string()),
+  log: v.string(),
+  report: v.string(),
+  journal: v.array(v.object({ position: whole, at: time, what: v.string(), text: v.string() })),
+});
+
+const DEFAULT_PAGE = 100;
+const MAX_PAGE = 1000;
+
+/** Moves of mailboxes between backends. */
+export function moveEndpoints(services: AdminServices): readonly Endpoint[] {
+  const order = (
+    word: "pause" | "resume" | "cancel" | "retry",
+    summary: string,
+    give: (
+      moves: MoveService,
+      id: string,
+      author: { readonly who: string; readonly why: string },
+    ) => Promise<OrderResult>,
+  ): Endpoint =>
+    jsonEndpoint({
+      method: "post",
+      path: `/v1/moves/${word}`,
+      summary,
+      body: v.strictObject({ id: name, ...authorEntries }),
+      result: move,
+      async handle({ body }) {
+        const result = await give(movesOf(services), body.id, body);
+        switch (result.kind) {
+          case "done":
+            return toMove(result.move);
+          case "no-such-move":
+            throw new Problem(404, "No such move", `there is no move ${body.id}`);
+          case "refused":
+            throw new Problem(409, "Refused", result.why);
+        }
+      },
+    });
+
+  return [
+    jsonEndpoint({
+      method: "post",
+      path: "/v1/moves",
+      summary: "Moves users' mailboxes to another backend; returns once that is planned",
+      body: v.strictObject({
+        users: v.array(name),
+        to: name,
+        from: v.optional(name),
+        preset: v.optional(name),
+        unproven: v.optional(v.boolean(), false),
+        dry_run: v.optional(v.boolean(), false),
+        ...authorEntries,
+      }),
+      result: v.object({
+        batch: v.optional(v.string()),
+        planned: v.array(v.object({ id: v.optional(v.string()), user: v.string(), from: v.string(), to: v.string() })),
+        refused: v.array(v.object({ user: v.string(), why: v.string(), text: v.string() })),
+      }),
+      async handle({ body }) {
+        const { batchId, planned, refused } = await movesOf(services).start({
+          users: body.users.map((user) => services.userKeyOf(user)),
+          to: body.to,
+          ...(body.from === undefined ? {} : { from: body.from }),
+          ...(body.preset === undefined ? {} : { preset: body.preset }),
+          isUnproven: body.unproven,
+          isDryRun: body.dry_run,
+          author: { who: body.who, why: body.why },
+        });
+        return {
+          ...(batchId === undefined ? {} : { batch: batchId }),
+          planned: planned.map(({ moveId, ...rest }) => ({ ...(moveId === undefined ? {} : { id: moveId }), ...rest })),
+          refused: [...refused],
+        };
+      },
+    }),
+    jsonEndpoint({
+      method: "get",
+      path: "/v1/moves",
+      summary: "Moves in order of their creation, a page of them",
+      query: v.strictObject({
+        phase: v.optional(phase),
+        active: v.optional(flagText),
+        user: v.optional(name),
+        from: v.optional(name),
+        to: v.optional(name),
+        after: v.optional(wholeText),
+        limit: v.optional(wholeText),
+      }),
+      result: v.object({ moves: v.array(move), next: v.optional(whole) }),
+      handle({ query }) {
+        const limit = Math.min(query.limit ?? DEFAULT_PAGE, MAX_PAGE);
+        const moves = movesOf(services).list({
+          limit,
+          ...(query.phase === undefined ? {} : { phases: [query.phase as MovePhase] }),
+          ...(query.active === undefined ? {} : { isActive: query.active }),
+          ...(query.user === undefined ? {} : { user: services.userKeyOf(query.user) }),
+          ...(query.from === undefined ? {} : { from: query.from }),
+          ...(query.to === undefined ? {} : { to: query.to }),
+          ...(query.after === undefined ? {} : { afterNumber: query.after }),
+        });
+        const next = moves.length < limit ? undefined : moves.at(-1)?.number;
+        return { moves: moves.map(toMove), ...(next === undefined ? {} : { next }) };
+      },
+    }),
+    jsonEndpoint({
+      method: "get",
+      path: "/v1/move",
+      summary: "One move with its journal",
+      query: v.strictObject({ id: name }),
+      result: details,
+      handle({ query }) {
+        const shown = movesOf(services).show(query.id);
+        if (shown === undefined) throw new Problem(404, "No such move", `there is no move ${query.id}`);
+        return toDetails(shown);
+      },
+    }),
+    jsonEndpoint({
+      method: "get",
+      path: "/v1/batch",
+      summary: "What came of the moves that were started together",
+      query: v.strictObject({ id: name }),
+      result: v.object({
+        id: v.string(),
+        total: whole,
+        active: whole,
+        done: whole,
+        failed: v.array(v.object({ id: v.string(), user: v.string(), phase })),
+      }),
+      async handle({ query }) {
+        const summary = await movesOf(services).batch(query.id);
+        if (summary === undefined) throw new Problem(404, "No such batch", `there is no batch ${query.id}`);
+        return { ...summary, failed: summary.failed.map(({ moveId, ...rest }) => ({ id: moveId, ...rest })) };
+      },
+    }),
+    order("pause", "Stops a move before its lock", (moves, id, author) => moves.pause(id, author)),
+    order("resume", "Goes on with a paused move", (moves, id, author) => moves.resume(id, author)),
+    order("cancel", "Rolls a move back; refused from the switch on", (moves, id, author) => moves.cancel(id, author)),
+    order("retry", "Plans a move that failed once more", (moves, id, author) => moves.retry(id, author)),
+  ];
+}
+
+function movesOf({ moves }: AdminServices): MoveService {
+  if (moves === undefined) throw noDirectory();
+  return moves;
+}
+
+const toMove = (given: MoveView): v.InferOutput<typeof move> => ({
+  id: given.id,
+  number: given.number,
+  batch: given.batchId,
+  user: given.user,
+  from: given.from,
+  to: given.to,
+  preset: given.preset,
+  phase: given.phase,
+  active: given.isActive,
+  created: toTime(given.createdMs),
+  changed: toTime(given.changedMs),
+});
+
+const toDetails = (given: MoveDetails): v.InferOutput<typeof details> => ({
+  ...toMove(given),
+  ...(given.doing === undefined ? {} : { doing: given.doing }),
+  ...(given.round === undefined ? {} : { round: given.round }),
+  ...(given.reason === undefined ? {} : { reason: given.reason }),
+  warnings: [...given.warnings],
+  log: given.logPath,
+  report: given.reportPath,
+  journal: given.journal.map(({ atMs, ...rest }) => ({ at: toTime(atMs), ...rest })),
+});

@@ -1,0 +1,260 @@
+import { readFileSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
+import type { AdminClient } from "../../admin/client.ts";
+import { EXIT } from "../../core/exit-codes.ts";
+import { CommandFault } from "../command-io.ts";
+import type { CommandIo } from "../command-io.ts";
+import { formatAge, formatTable, withAdmin } from "./with-admin.ts";
+import type { AdminFlags } from "./with-admin.ts";
+
+export interface MoveStartFlags extends AdminFlags {
+  readonly to?: string;
+  readonly from?: string;
+  readonly file?: string;
+  readonly preset?: string;
+  readonly dryRun?: true;
+  readonly unproven?: true;
+  readonly detach?: true;
+  readonly why?: string;
+  readonly json?: true;
+}
+
+interface StartReply {
+  readonly batch?: string;
+  readonly planned: readonly {
+    readonly id?: string;
+    readonly user: string;
+    readonly from: string;
+    readonly to: string;
+  }[];
+  readonly refused: readonly { readonly user: string; readonly why: string; readonly text: string }[];
+}
+
+interface Batch {
+  readonly id: string;
+  readonly total: number;
+  readonly active: number;
+  readonly done: number;
+  readonly failed: readonly { readonly id: string; readonly user: string; readonly phase: string }[];
+}
+
+/** Users in one request; more are asked for in several. */
+const USERS_AT_ONCE = 10_000;
+const LOOK_EVERY_MS = 500;
+/** Where nobody looks at a terminal: a line each so often, in ms. */
+const LINE_EVERY_MS = 10_000;
+
+/**
+ * `mailshunt move start`: plans the moves, then shows how they go until all have ended, unless detached. Ctrl-C detaches too.
+ * @returns 0 when all were moved (detached: planned), 75 when one was not, 64 where nothing could be planned
+ */
+export async function runMoveStart(users: readonly string[], flags: MoveStartFlags, io: CommandIo): Promise<number> {
+  return withAdmin(flags, io, async (client) => {
+    const { to } = flags;
+    if (to === undefined) throw new CommandFault(EXIT.usage, "--to says to which backend");
+    const wanted = [...users, ...usersOf(flags.file), ...(await usersOn(client, users, flags))];
+    if (wanted.length === 0) throw new CommandFault(EXIT.usage, "nobody to move: name users, --file or --from");
+    const replies: StartReply[] = [];
+    for (let first = 0; first < wanted.length; first += USERS_AT_ONCE)
+      replies.push(
+        await client.ask<StartReply>("POST", "/v1/moves", {
+          body: {
+            users: wanted.slice(first, first + USERS_AT_ONCE),
+            to,
+            from: flags.from,
+            preset: flags.preset,
+            unproven: flags.unproven === true,
+            dry_run: flags.dryRun === true,
+            why: flags.why,
+          },
+        }),
+      );
+    const planned = replies.flatMap((reply) => reply.planned);
+    const refused = replies.flatMap((reply) => reply.refused);
+    for (const { user, text } of refused) io.stderr.write(`mailshunt: ${user}: ${text}\n`);
+    if (flags.json === true) for (const reply of replies) io.stdout.write(`${JSON.stringify(reply)}\n`);
+    else if (flags.dryRun === true)
+      io.stdout.write(formatTable(planned.map(({ user, from, to: end }) => [user, from, "→", end])));
+    const failedEarly = refused.some(({ why }) => why !== "already-there");
+    if (flags.dryRun === true || planned.length === 0) return failedEarly ? EXIT.tempFail : EXIT.ok;
+    const batches = replies.flatMap(({ batch }) => batch ?? []);
+    if (flags.detach === true) {
+      io.stdout.write(`${planned.length} planned: mailshunt move list shows how they go\n`);
+      return failedEarly ? EXIT.tempFail : EXIT.ok;
+    }
+    const failed = await follow(client, batches, io);
+    return failed || failedEarly ? EXIT.tempFail : EXIT.ok;
+  });
+}
+
+function usersOf(file: string | undefined): readonly string[] {
+  if (file === undefined) return [];
+  let text: string;
+  try {
+    text = readFileSync(file === "-" ? "/dev/stdin" : file, "utf8");
+  } catch (error) {
+    throw new CommandFault(EXIT.noInput, `cannot read ${file}: ${error instanceof Error ? error.message : ""}`);
+  }
+  return text.split(/\r?\n/).flatMap((line) => {
+    const user = line.split(/[,\s]/, 1)[0]?.replaceAll('"', "") ?? "";
+    return user === "" || user.startsWith("#") || /^user$/i.test(user) ? [] : [user];
+  });
+}
+
+/** All that the directory has on the backend, where `--from` stands alone. */
+async function usersOn(
+  client: AdminClient,
+  users: readonly string[],
+  flags: MoveStartFlags,
+): Promise<readonly string[]> {
+  if (flags.from === undefined || users.length > 0 || flags.file !== undefined) return [];
+  const found: string[] = [];
+  let after: string | undefined;
+  do {
+    const page = await client.ask<{ users: readonly { user: string }[]; next?: string }>("GET", "/v1/users", {
+      query: { backend: flags.from, after, limit: 1000 },
+    });
+    found.push(...page.users.map(({ user }) => user));
+    after = page.next;
+  } while (after !== undefined);
+  return found;
+}
+
+/** @returns whether one failed */
+async function follow(client: AdminClient, batches: readonly string[], io: CommandIo): Promise<boolean> {
+  const isTerminal = "isTTY" in io.stdout && io.stdout.isTTY === true;
+  const startMs = performance.now();
+  let lineMs = Number.NEGATIVE_INFINITY;
+  for (;;) {
+    const states = await Promise.all(batches.map((id) => client.ask<Batch>("GET", "/v1/batch", { query: { id } })));
+    const total = states.reduce((sum, batch) => sum + batch.total, 0);
+    const active = states.reduce((sum, batch) => sum + batch.active, 0);
+    const done = states.reduce((sum, batch) => sum + batch.done, 0);
+    const failed = states.flatMap((batch) => batch.failed);
+    const elapsedMs = performance.now() - startMs;
+    const line = `${done} of ${total} moved, ${active} to go, ${failed.length} failed${estimate(total - active, active, elapsedMs)}`;
+    if (isTerminal) io.stdout.write(`\r${bar(total - active, total)} ${line}\u001b[K`);
+    else if (active === 0 || elapsedMs - lineMs >= LINE_EVERY_MS) {
+      lineMs = elapsedMs;
+      io.stdout.write(`${line}\n`);
+    }
+    if (active === 0) {
+      if (isTerminal) io.stdout.write("\n");
+      for (const { id, user, phase } of failed)
+        io.stderr.write(`mailshunt: ${user}: ${phase}: mailshunt move show ${id} says why\n`);
+      return failed.length > 0;
+    }
+    await delay(LOOK_EVERY_MS);
+  }
+}
+
+const BAR_WIDTH = 30;
+
+function bar(ended: number, total: number): string {
+  const filled = total === 0 ? BAR_WIDTH : Math.floor((BAR_WIDTH * ended) / total);
+  return `[${"#".repeat(filled)}${".".repeat(BAR_WIDTH - filled)}]`;
+}
+
+function estimate(ended: number, active: number, elapsedMs: number): string {
+  if (ended === 0 || active === 0) return "";
+  return `, about ${formatAge((elapsedMs / ended) * active)} left`;
+}
+
+interface MoveState {
+  readonly id: string;
+  readonly number: number;
+  readonly user: string;
+  readonly from: string;
+  readonly to: string;
+  readonly phase: string;
+  readonly active: boolean;
+  readonly changed: string;
+}
+
+interface MoveDetails extends MoveState {
+  readonly doing?: string;
+  readonly round?: number;
+  readonly reason?: string;
+  readonly warnings: readonly string[];
+  readonly log: string;
+  readonly report: string;
+  readonly journal: readonly { readonly at: string; readonly text: string }[];
+}
+
+export interface MoveListFlags extends AdminFlags {
+  readonly phase?: string;
+  readonly active?: true;
+  readonly user?: string;
+  readonly from?: string;
+  readonly to?: string;
+  readonly json?: true;
+}
+
+/** `mailshunt move list`. @returns 0 */
+export async function runMoveList(flags: MoveListFlags, io: CommandIo): Promise<number> {
+  return withAdmin(flags, io, async (client) => {
+    const { phase, user, from, to } = flags;
+    let after: number | undefined;
+    do {
+      const page = await client.ask<{ moves: readonly MoveState[]; next?: number }>("GET", "/v1/moves", {
+        query: { phase, user, from, to, active: flags.active && "true", after, limit: 1000 },
+      });
+      io.stdout.write(
+        flags.json === true
+          ? page.moves.map((move) => `${JSON.stringify(move)}\n`).join("")
+          : formatTable(page.moves.map(rowOf)),
+      );
+      after = page.next;
+    } while (after !== undefined);
+    return EXIT.ok;
+  });
+}
+
+const rowOf = ({ id, user, from, to, phase, changed }: MoveState): readonly string[] => [
+  id,
+  user,
+  `${from} → ${to}`,
+  phase,
+  changed,
+];
+
+/** `mailshunt move show`. @returns 0 */
+export async function runMoveShow(ids: readonly string[], flags: MoveListFlags, io: CommandIo): Promise<number> {
+  return withAdmin(flags, io, async (client) => {
+    for (const id of ids) {
+      const move = await client.ask<MoveDetails>("GET", "/v1/move", { query: { id } });
+      io.stdout.write(flags.json === true ? `${JSON.stringify(move)}\n` : toText(move));
+    }
+    return EXIT.ok;
+  });
+}
+
+function toText(move: MoveDetails): string {
+  const { id, user, from, to, phase, doing, round, reason, warnings, log, report, journal } = move;
+  const now = [phase, doing, round === undefined ? undefined : `round ${round}`].filter((part) => part !== undefined);
+  const lines = [
+    `${id}: ${user}, ${from} → ${to}: ${now.join(", ")}`,
+    ...(reason === undefined ? [] : [`  because: ${reason}`]),
+    ...warnings.map((warning) => `  warning: ${warning}`),
+    `  output of its commands: ${log}`,
+    `  report of the comparison: ${report}`,
+    ...journal.map(({ at, text }) => `  ${at}  ${text}`),
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+/** `mailshunt move pause`, `resume`, `cancel`, `retry`. @returns 0, 75 if one was refused */
+export async function runMoveOrder(
+  order: "pause" | "resume" | "cancel" | "retry",
+  ids: readonly string[],
+  flags: AdminFlags & { readonly json?: true; readonly why?: string },
+  io: CommandIo,
+): Promise<number> {
+  return withAdmin(flags, io, async (client) => {
+    for (const id of ids) {
+      const move = await client.ask<MoveState>("POST", `/v1/moves/${order}`, { body: { id, why: flags.why } });
+      io.stdout.write(flags.json === true ? `${JSON.stringify(move)}\n` : formatTable([rowOf(move)]));
+    }
+    return EXIT.ok;
+  });
+}
