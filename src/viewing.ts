@@ -5,6 +5,7 @@ import type { Resolved, Resolver } from "./net/resolver.ts";
 import type { Route } from "./routing/route.ts";
 import { createRouter } from "./routing/router.ts";
 import type { Router, RouterParts, RoutingDirectory } from "./routing/router.ts";
+import type { ListenerOptions } from "./servers/options.ts";
 import { ABSENT } from "./tables/table.ts";
 import type { Answer, Table } from "./tables/table.ts";
 import { PASSDB_SERVICES } from "./tables/views.ts";
@@ -14,13 +15,16 @@ import { toBackendName, toLoginAddress } from "./views/location.ts";
 import { findLogin } from "./views/login.ts";
 import type { LoginUser, ReachableLogin } from "./views/login.ts";
 import { toLmtpPassdb, toLoginPassdb } from "./views/passdb.ts";
-import type { LoginService } from "./views/places.ts";
+import type { Backends, LoginService } from "./views/places.ts";
 import { toTransport } from "./views/transport.ts";
 import type { MailWay } from "./views/transport.ts";
 import { encodeText } from "./wire/text.ts";
 
 export interface ViewingParts {
-  readonly config: Pick<Config, "backends" | "routing" | "listeners">;
+  readonly config: Pick<Config, "routing"> & {
+    readonly backends: Backends;
+    readonly listeners: readonly Pick<ListenerOptions, "protocol" | "address">[];
+  };
   /** As the router asks them; asked for once they are open. */
   readonly tables: () => ReadonlyMap<string, Table>;
   /** Undefined where none is configured. */
@@ -170,7 +174,7 @@ function toReachable(login: Extract<ReachableLogin["login"], { kind: "go" }>, re
 const isSameBackend = (a: Route, b: Route): boolean =>
   a.kind === "deliver" && b.kind === "deliver" && a.backend === b.backend;
 
-const ownListener = ({ listeners }: Pick<Config, "listeners">): Endpoint | undefined =>
+const ownListener = ({ listeners }: ViewingParts["config"]): Endpoint | undefined =>
   listeners.find(({ protocol }) => protocol === "lmtp")?.address;
 
 const LOGIN_SERVICE = { "passdb-imap": "imap", "passdb-pop3": "pop3", "passdb-submission": "submission" } as const;

@@ -26,14 +26,17 @@ export class RequestDecoder {
     if (this.#isOver) return undefined;
     this.#lines.push(chunk);
     for (let line = this.#lines.next(); line !== undefined; line = this.#lines.next()) {
-      if (line.kind === "line") this.#headBytes += line.text.length + 1;
-      const isTooLarge = line.kind === "too-long" || this.#headBytes > MAX_HEAD_BYTES;
-      const head = isTooLarge ? TOO_LARGE : this.#take(line.text);
+      const head = line.kind === "too-long" ? TOO_LARGE : this.#count(line.text);
       if (head === undefined) continue;
       this.#isOver = true;
       return head;
     }
     return undefined;
+  }
+
+  #count(line: string): RequestHead | undefined {
+    this.#headBytes += line.length + 1;
+    return this.#headBytes > MAX_HEAD_BYTES ? TOO_LARGE : this.#take(line);
   }
 
   #take(line: string): RequestHead | undefined {

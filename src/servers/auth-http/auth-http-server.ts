@@ -7,7 +7,7 @@ import type { AuthAnswer } from "../../protocols/auth-http/answer.ts";
 import type { RequestHead } from "../../protocols/auth-http/request-decoder.ts";
 import { isSameSecret, mailboxOf, readRequest } from "../../protocols/auth-http/request.ts";
 import type { AuthRequest, AuthService } from "../../protocols/auth-http/request.ts";
-import type { ReachableLogin } from "../../views/login.ts";
+import type { Login, ReachableLogin } from "../../views/login.ts";
 import { ConnectionServer } from "../connection-server.ts";
 import type { AuthHttpListener } from "../options.ts";
 import { AuthHttpConnection } from "./auth-http-connection.ts";
@@ -71,32 +71,12 @@ export function createAuthHttpServer({ listener, findLogin, clock, log }: AuthHt
     }
   }
 
-  function tell(request: Extract<AuthRequest, { kind: "login" }>, { login, ip }: ReachableLogin): Buffer {
-    const { service, user, client } = request;
+  function tell({ service, user, client }: LoginRequest, found: ReachableLogin): Buffer {
+    const { login } = found;
     const who = `${service} ${show(user)} from ${client}`;
-    const refuse = (kind: Exclude<AuthAnswer["kind"], "go">): Buffer => encodeAnswer(service, { kind });
-    switch (login.kind) {
-      case "go": {
-        const { host, port } = login.place.address;
-        say("debug", `${who}: ${login.backend} at ${formatEndpoint({ kind: "tcp", host, port })}`);
-        return encodeAnswer(service, { kind: "go", ip, port });
-      }
-      case "unknown":
-        say("info", `${who}: refused, there is no such user`);
-        return refuse("credentials");
-      case "refused":
-        say("info", `${who}: refused, as a table says`);
-        return refuse("closed");
-      case "locked":
-        say("info", `${who}: told to come again, the mailbox is being moved`);
-        return refuse("moving");
-      case "failed":
-        say("info", `${who}: told to come again: ${login.reason}`);
-        warn("failed", `logins have to wait: ${login.reason}`);
-        return refuse("temporary");
-      default:
-        return unreachable(login);
-    }
+    say(login.kind === "go" ? "debug" : "info", `${who}: ${describe(login)}`);
+    if (login.kind === "failed") warn("failed", `logins have to wait: ${login.reason}`);
+    return encodeAnswer(service, toAuthAnswer(found));
   }
 
   return new ConnectionServer({
@@ -106,6 +86,43 @@ export function createAuthHttpServer({ listener, findLogin, clock, log }: AuthHt
     log,
     connect: (socket, _address, onClosed) => new AuthHttpConnection(socket, { answer, clock, onClosed }),
   });
+}
+
+type LoginRequest = Extract<AuthRequest, { kind: "login" }>;
+
+/** What becomes of a login. Only who is unknown, or refused by a table, is refused for good. */
+export function toAuthAnswer({ login, ip }: ReachableLogin): AuthAnswer {
+  switch (login.kind) {
+    case "go":
+      return { kind: "go", ip, port: login.place.address.port };
+    case "unknown":
+      return { kind: "credentials" };
+    case "refused":
+      return { kind: "closed" };
+    case "locked":
+      return { kind: "moving" };
+    case "failed":
+      return { kind: "temporary" };
+    default:
+      return unreachable(login);
+  }
+}
+
+function describe(login: Login): string {
+  switch (login.kind) {
+    case "go":
+      return `${login.backend} at ${formatEndpoint({ kind: "tcp", ...login.place.address })}`;
+    case "unknown":
+      return "refused, there is no such user";
+    case "refused":
+      return "refused, as a table says";
+    case "locked":
+      return "told to come again, the mailbox is being moved";
+    case "failed":
+      return `told to come again: ${login.reason}`;
+    default:
+      return unreachable(login);
+  }
 }
 
 type Trouble = "malformed" | "secret" | "unanswerable" | "failed";

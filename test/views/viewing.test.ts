@@ -1,0 +1,157 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Answer } from "../../src/tables/table.ts";
+import { found, see } from "./seen.ts";
+
+const ADA = "ada@example.com";
+const ABSENT = { kind: "absent" };
+const OUR_LMTP = "lmtp:inet:127.0.0.1:2424";
+const users = (key: string): Answer =>
+  key === "ada" ? found("old") : key === "üser" ? found("new") : { kind: "absent" };
+const held = { backend: "old", holds: [{ owner: "move:1", reason: "moving" }] };
+
+test("the answers are there in the same turn where tables answer so", () => {
+  const { ask, viewing } = see({ users });
+  assert.deepEqual(ask({ as: "transport" }, "Ada+lists@Example.com"), found(OUR_LMTP));
+  assert.deepEqual(ask({ as: "backend" }, ADA), found("old"));
+  assert.deepEqual(ask({ as: "imap" }, ADA), found("10.0.0.1:143"));
+  assert.deepEqual(ask({ as: "pop3" }, ADA), found("10.0.0.1:110"));
+  assert.deepEqual(ask({ as: "transport", isDirect: true }, ADA), found("lmtp:inet:10.0.0.1:24"));
+  assert.deepEqual(
+    ask({ as: "transport", lmtp: { kind: "unix", path: "mailshunt/lmtp" } }, ADA),
+    found("lmtp:unix:mailshunt/lmtp"),
+  );
+  assert.ok(!(viewing.findLogin("imap", "ada") instanceof Promise));
+});
+
+test("UTF-8 in a key is the router's UTF-8", () => {
+  assert.deepEqual(see({ users }).ask({ as: "backend" }, "Üser@example.com"), found("new"));
+  assert.deepEqual(see({ users }).ask({ as: "backend" }, "u\u0308ser@example.com"), found("new"));
+});
+
+test("a fallback is no answer for what is no address of ours", () => {
+  const { ask } = see({ users }, { fallback: "old" });
+  for (const key of ["*", "", "example.com", "@example.com", "<>"])
+    for (const as of ["transport", "backend", "imap"] as const) assert.deepEqual(ask({ as }, key), ABSENT, key);
+  const domains = new Set(["example.com"]);
+  assert.deepEqual(ask({ as: "transport", domains }, "eve@elsewhere.example"), ABSENT);
+  assert.deepEqual(ask({ as: "transport", domains }, "eve@EXAMPLE.com"), found(OUR_LMTP));
+  assert.deepEqual(
+    ask({ as: "passdb", service: "imap" }, "eve"),
+    ask({ as: "passdb", service: "imap" }, "eve@example.com"),
+  );
+});
+
+test("a passdb is asked for one service, or the key says which", () => {
+  const { ask } = see({ users });
+  const imap = found('{"nopassword":"y","proxy":"y","host":"10.0.0.1","port":"143"}');
+  assert.deepEqual(ask({ as: "passdb", service: "imap" }, ADA), imap);
+  assert.deepEqual(ask({ as: "passdb" }, `imap/${ADA}`), imap);
+  assert.deepEqual(
+    ask({ as: "passdb" }, "pop3/ada"),
+    found('{"nopassword":"y","proxy":"y","host":"10.0.0.1","port":"110"}'),
+  );
+  const lmtp = found('{"nopassword":"y","proxy":"y","protocol":"lmtp","host":"127.0.0.1","port":"2424"}');
+  assert.deepEqual(ask({ as: "passdb" }, `lmtp/${ADA}`), lmtp);
+  for (const key of [ADA, `smtp/${ADA}`, "imap", `imap${ADA}`])
+    assert.equal((ask({ as: "passdb" }, key) as Answer).kind, "failed", key);
+  assert.deepEqual(ask({ as: "passdb" }, "imap/nobody"), ABSENT);
+});
+
+test("a master is told only where the table says so", () => {
+  const { ask } = see({ users });
+  assert.doesNotMatch(JSON.stringify(ask({ as: "passdb", service: "imap" }, ADA)), /hunter2|master/);
+  assert.match(JSON.stringify(ask({ as: "passdb", service: "imap", tellsMaster: true }, ADA)), /hunter2/);
+});
+
+test("a hold keeps out mail, and a lock keeps out logins", () => {
+  const { ask, viewing, scene } = see({ users, directory: { find: () => held } });
+  assert.deepEqual(ask({ as: "transport" }, ADA), found("retry:4.2.1 ada is on hold: moving, try again later"));
+  assert.equal((ask({ as: "passdb", service: "lmtp" }, ADA) as Answer).kind, "failed");
+  assert.deepEqual(ask({ as: "imap" }, ADA), found("10.0.0.1:143"));
+  assert.deepEqual(ask({ as: "backend" }, ADA), found("old"));
+  scene.locked.add("ada");
+  scene.directory = { find: () => ({ backend: "old", holds: [] }) };
+  assert.deepEqual(ask({ as: "transport" }, ADA), found(OUR_LMTP));
+  assert.equal((ask({ as: "imap" }, ADA) as Answer).kind, "failed");
+  assert.equal((ask({ as: "passdb", service: "imap" }, ADA) as Answer).kind, "failed");
+  assert.deepEqual(viewing.findLogin("imap", "Ada+x@example.com"), {
+    login: { kind: "locked", userKey: "ada" },
+    ip: "",
+  });
+  assert.deepEqual(ask({ as: "backend" }, ADA), found("old"));
+});
+
+test("after a switch every answer is the new store, also one that a slow table was asked for before", async () => {
+  const late = Promise.withResolvers<Answer>();
+  const { viewing, scene, ask } = see({
+    users: () => late.promise,
+    directory: { find: () => ({ backend: undefined, holds: [] }) },
+  });
+  const answers = [viewing.findLogin("imap", "ada"), ask({ as: "imap" }, ADA)];
+  scene.directory = { find: () => ({ backend: "new", holds: [] }) };
+  late.resolve(found("old"));
+  const [login, address] = await Promise.all(answers);
+  assert.equal(login !== undefined && "login" in login && login.login.kind === "go" && login.login.backend, "new");
+  assert.deepEqual(address, found("imap.example:993"));
+});
+
+test("a lock that comes while a table is asked, or a name is looked up, keeps the login out", async () => {
+  const late = Promise.withResolvers<Answer>();
+  const slowTable = see({ users: () => late.promise });
+  const first = slowTable.viewing.findLogin("imap", "ada");
+  slowTable.scene.locked.add("ada");
+  late.resolve(found("old"));
+  assert.equal((await first).login.kind, "locked");
+
+  const name = Promise.withResolvers<{ kind: "found"; ip: string }>();
+  const slowName = see({ users: () => found("new"), resolve: () => name.promise });
+  const second = slowName.viewing.findLogin("imap", "ada");
+  slowName.scene.locked.add("ada");
+  name.resolve({ kind: "found", ip: "10.0.0.2" });
+  assert.equal((await second).login.kind, "locked");
+});
+
+test("a switch while a name is looked up sends the login to the new store", async () => {
+  const name = Promise.withResolvers<{ kind: "found"; ip: string }>();
+  const { viewing, scene } = see({
+    directory: { find: () => ({ backend: "new", holds: [] }) },
+    resolve: (host) => (host === "imap.example" ? name.promise : { kind: "found", ip: host }),
+  });
+  const asked = viewing.findLogin("imap", "ada");
+  scene.directory = { find: () => ({ backend: "old", holds: [] }) };
+  name.resolve({ kind: "found", ip: "10.0.0.2" });
+  const { login, ip } = await asked;
+  assert.deepEqual([login.kind === "go" && login.backend, ip], ["old", "10.0.0.1"]);
+});
+
+test("a directory that cannot tell makes everybody wait", () => {
+  const directory = { find: () => assert.fail("the disk is gone") };
+  const { ask, viewing, tables } = see({ users, directory });
+  for (const as of ["transport", "backend", "imap"] as const) assert.equal((ask({ as }, ADA) as Answer).kind, "failed");
+  const { login } = viewing.findLogin("imap", "ada") as { login: { kind: string } };
+  assert.equal(login.kind, "failed");
+  assert.equal((tables.ruled.get("directory")?.lookup(ADA) as Answer).kind, "failed");
+});
+
+test("a table of the directory knows its entries, by address and by user key", () => {
+  const directory = { find: (user: string) => ({ backend: user === "ada" ? "new" : undefined, holds: held.holds }) };
+  const { tables } = see({ users, directory });
+  const table = tables.ruled.get("directory");
+  for (const key of ["ada", ADA, "ADA+x@example.com"]) assert.deepEqual(table?.lookup(key), found("new"), key);
+  for (const key of ["bob", "example.com", "*", ""]) assert.deepEqual(table?.lookup(key), ABSENT, key);
+  assert.equal((see({}).tables.ruled.get("directory")?.lookup(ADA) as Answer).kind, "failed");
+});
+
+test("views are tables like others: members of composites, closed after who asks them", async () => {
+  const late = Promise.withResolvers<Answer>();
+  const { tables } = see({ users: () => late.promise, directory: { find: () => ({ backend: undefined, holds: [] }) } });
+  const asked = tables.ruled.get("either")?.lookup(ADA);
+  let isClosed = false;
+  const closed = tables.close().then(() => (isClosed = true));
+  await new Promise(setImmediate);
+  assert.equal(isClosed, false);
+  late.resolve(found("old"));
+  assert.deepEqual(await asked, found(OUR_LMTP));
+  await closed;
+});
