@@ -18,6 +18,8 @@ export const DOVECOT_PACKAGES = ["dovecot-lmtpd"];
 /** Cyrus and Dovecot are both Debian's one IMAP server, so that only one of them can be installed. */
 export const findDovecotImap = (): Promise<UnpackedAnswer> => unpackPackage("dovecot-imapd", "dovecot-core");
 
+export const findDovecotPop3 = (): Promise<UnpackedAnswer> => unpackPackage("dovecot-pop3d", "dovecot-core");
+
 export interface DovecotOptions {
   /** Users that exist, such as `ada@example.com`; everybody else is unknown. */
   readonly users: readonly string[];
@@ -29,6 +31,8 @@ export interface DovecotOptions {
   readonly auth?: string;
   /** From `findDovecotImap`: serves IMAP as well. */
   readonly imapFolder?: string;
+  /** From `findDovecotPop3`: serves POP3 as well. */
+  readonly pop3Folder?: string;
 }
 
 export interface Dovecot {
@@ -36,6 +40,8 @@ export interface Dovecot {
   readonly lmtpSocket: string;
   /** Only with `imapFolder`. */
   readonly imapPort: number;
+  /** Only with `pop3Folder`. */
+  readonly pop3Port: number;
   readonly log: ServerLog;
   /** Runs doveadm(1) with this server's configuration. */
   doveadm(...words: readonly string[]): Promise<Ran>;
@@ -58,15 +64,17 @@ export async function startDovecot(options: DovecotOptions): Promise<Dovecot> {
   const folder = await makeSearchableFolder("dovecot");
   const lmtpSocket = join(folder, "lmtp");
   const logPath = join(folder, "dovecot.log");
-  const [lmtpPort = 0, imapPort = 0] = await findFreePorts(2);
+  const [lmtpPort = 0, imapPort = 0, pop3Port = 0] = await findFreePorts(3);
   for (const name of ["run", "state", "mail"]) await mkdir(join(folder, name));
   await runOk(["chown", "mail:mail", join(folder, "mail")]);
   await writeFile(join(folder, "users"), userLines(options, join(folder, "mail")));
   const configPath = join(folder, "dovecot.conf");
-  const { auth = passwdFile(folder), imapFolder, config = "" } = options;
-  if (imapFolder !== undefined) await linkPrograms(imapFolder, join(folder, "libexec"));
+  const { auth = passwdFile(folder), imapFolder, pop3Folder, config = "" } = options;
+  const unpacked = [imapFolder, pop3Folder].filter((each) => each !== undefined);
+  if (unpacked.length > 0) await linkPrograms(unpacked, join(folder, "libexec"));
   const imap = imapFolder === undefined ? "" : imapConfiguration(folder, imapPort);
-  await writeFile(configPath, configuration(folder, lmtpPort, lmtpSocket, logPath) + auth + imap + config);
+  const pop3 = pop3Folder === undefined ? "" : pop3Configuration(folder, pop3Port);
+  await writeFile(configPath, configuration(folder, lmtpPort, lmtpSocket, logPath) + auth + imap + pop3 + config);
   const log = followLog(logPath);
 
   let master: Daemon;
@@ -85,6 +93,7 @@ export async function startDovecot(options: DovecotOptions): Promise<Dovecot> {
     lmtpPort,
     lmtpSocket,
     imapPort,
+    pop3Port,
     log,
     doveadm: (...words) => run(["doveadm", "-c", configPath, ...words]),
     messages: (user) => readMaildir(join(folder, "mail", user, "Maildir", "new")),
@@ -160,7 +169,7 @@ userdb {
 `;
 
 const imapConfiguration = (folder: string, port: number): string => `
-protocols = lmtp imap
+protocols = $protocols imap
 libexec_dir = ${folder}/libexec
 service imap-login {
   inet_listener imap {
@@ -173,10 +182,24 @@ service imap-login {
 }
 `;
 
+const pop3Configuration = (folder: string, port: number): string => `
+protocols = $protocols pop3
+libexec_dir = ${folder}/libexec
+service pop3-login {
+  inet_listener pop3 {
+    address = 127.0.0.1
+    port = ${port}
+  }
+  inet_listener pop3s {
+    port = 0
+  }
+}
+`;
+
 /** All of Dovecot's programs in one folder. */
-async function linkPrograms(imapFolder: string, libexecFolder: string): Promise<void> {
+async function linkPrograms(unpacked: readonly string[], libexecFolder: string): Promise<void> {
   await mkdir(libexecFolder);
-  for (const source of ["/usr/lib/dovecot", join(imapFolder, "usr/lib/dovecot")])
+  for (const source of ["/usr/lib/dovecot", ...unpacked.map((folder) => join(folder, "usr/lib/dovecot"))])
     for (const name of await readdir(source)) {
       const link = join(libexecFolder, name);
       await rm(link, { force: true });
