@@ -1,9 +1,9 @@
-import type { Author, Directory, Move, NewMove } from "../../directory/directory.ts";
+import type { Author, CreateResult, Directory, Move, NewMove } from "../../directory/directory.ts";
 import { describeNameFault, MAX_MOVES_AT_ONCE } from "../../directory/names.ts";
 import type { PlannedMove, RefusedMove, StartRequest, StartResult } from "../move-service.ts";
 import type { MoveCommands, Residence } from "../tools.ts";
 import { moveIdOf, newBatchId } from "./batches.ts";
-import { encodeEntry, FIRST_ENTRY } from "./journal.ts";
+import { encodeEntry, FIRST_ENTRY, isOutcomeUnknown } from "./journal.ts";
 import { encodeOptions } from "./views.ts";
 
 /** Users of one request: a migration's weekend, and no more than memory takes. */
@@ -54,7 +54,7 @@ export async function planMoves(
   for (let at = 0; at < wanted.length; at += MAX_MOVES_AT_ONCE) {
     const some = wanted.slice(at, at + MAX_MOVES_AT_ONCE);
     const moves = some.map((one, index) => toNewMove(one, moveIdOf(batchId, at + index + 1), request, parts));
-    const result = await parts.directory.moves.create(moves, authorOf(request));
+    const result = await create(moves, authorOf(request), parts.directory);
     for (const move of result.created) {
       planned.push({ moveId: move.id, user: move.user, from: move.from, to: move.to });
       onPlanned(move);
@@ -63,6 +63,21 @@ export async function planMoves(
       refused.push({ user, why: "move-active", text: `move ${moveId} of this user is under way` });
   }
   return { batchId: planned.length === 0 ? undefined : batchId, planned, refused };
+}
+
+/** @throws DirectoryFailed */
+async function create(moves: readonly NewMove[], author: Author, directory: Directory): Promise<CreateResult> {
+  try {
+    return await directory.moves.create(moves, author);
+  } catch (error) {
+    if (!isOutcomeUnknown(error)) throw error;
+    const created = moves.map(({ id }) => directory.moves.find(id)).filter((move) => move !== undefined);
+    if (created.length === 0) throw error;
+    const users = new Set(created.map(({ user }) => user));
+    const active = moves.filter(({ user }) => !users.has(user)).map(({ user }) => directory.moves.findActive(user));
+    const refused = active.filter((move) => move !== undefined);
+    return { created, refused: refused.map(({ user, id }) => ({ kind: "move-active", user, moveId: id })) };
+  }
 }
 
 const authorOf = ({ author, to }: StartRequest): Author => ({ ...author, why: author.why || `move to ${to}` });

@@ -1,0 +1,209 @@
+import type { Clock } from "../../src/core/clock.ts";
+import type { Directory } from "../../src/directory/directory.ts";
+import { HoldKeeper } from "../../src/moves/hold-keeper.ts";
+import { Moves } from "../../src/moves/moves.ts";
+import { Deliveries } from "../../src/relay/deliveries.ts";
+import type { Delivery } from "../../src/relay/deliveries.ts";
+import { SimClock } from "./sim-clock.ts";
+import { openSimDirectory } from "./sim-directory.ts";
+import { createSimTools } from "./sim-tools.ts";
+import { LATE_MS, LOCK_GRACE_MS, SETTLE_MS } from "./sim-world.ts";
+import type { SimWorld } from "./sim-world.ts";
+
+/** The daemon, from its start until it is killed. */
+export class SimProcess {
+  readonly world: SimWorld;
+  readonly clock: Clock;
+  readonly directory: Directory;
+  readonly deliveries = new Deliveries();
+  readonly keeper: HoldKeeper;
+  readonly moves: Moves;
+  /** Answers of the outside table that are cached. */
+  readonly cache = new Map<string, string>();
+  readonly lastLogins = new Map<string, number>();
+  isDead = false;
+  readonly #parked = new Map<string, Set<() => void>>();
+
+  constructor(world: SimWorld, isFirst: boolean) {
+    this.world = world;
+    const { random } = world;
+    this.clock = world.time.forProcess(() => this.isDead);
+    const startMs = this.clock.wallMs();
+    if (!isFirst) world.disk.uncertain.push({ kind: "everyone", atMs: startMs, why: "the daemon was killed" });
+    this.directory = openSimDirectory(
+      world.disk,
+      this.clock,
+      {
+        commitMs: () => random.between(0, 4),
+        commit: () => {
+          if (!world.fails("commit")) return "done";
+          return random.pick(["failed", "unknown-done", "unknown-failed"] as const);
+        },
+        isDead: () => this.isDead,
+        onSwitch: (user) => world.note(`${user} is switched`),
+      },
+      !isFirst,
+    );
+    const say = (_level: string, text: string): void => world.note(text);
+    this.keeper = new HoldKeeper({
+      directory: this.directory,
+      deliveries: this.deliveries,
+      options: () => ({
+        hold: { parkMs: 45_000, maxParked: 10, deadlineMs: 120_000 },
+        drain: { graceMs: 5_000, settleMs: SETTLE_MS, timeoutMs: 90_000 },
+      }),
+      clock: this.clock,
+      say,
+      onReleased: (user) => {
+        for (const go of this.#parked.get(user) ?? []) go();
+        this.#parked.delete(user);
+      },
+    });
+    this.moves = new Moves({
+      directory: this.directory,
+      keeper: this.keeper,
+      ...createSimTools(this),
+      logins: { lastLetThroughMs: (user) => this.lastLogins.get(user) ?? startMs },
+      clock: this.clock,
+      rules: () => ({
+        roundsUntilMs: 3_000,
+        maxRounds: 4,
+        lockGraceMs: LOCK_GRACE_MS,
+        sessionsTimeoutMs: 5_000,
+        holdDeadlineMs: 120_000,
+      }),
+      limits: () => ({ parallel: 3, perBackend: 3 }),
+      defaultPreset: () => "sim",
+      residence: (user) => Promise.resolve({ kind: "lives", backend: world.residenceOf(user) }),
+      bypass: () => undefined,
+      filesOf: () => ({ logPath: "", reportPath: "" }),
+      say,
+    });
+  }
+
+  /** What a killed process had begun goes on without it, or not. */
+  kill(): void {
+    const { world } = this;
+    this.isDead = true;
+    world.note("the daemon is killed");
+    this.keeper.close();
+    for (const group of world.groups.values()) if (!world.fails("orphan")) group.isAlive = false;
+  }
+
+  sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => void this.clock.after(ms, resolve));
+  }
+
+  /** One attempt of a client to deliver. @param done told whether the client has heard 2xx; never called by a dead process */
+  async deliver(user: string, message: string, done: (isAccepted: boolean) => void): Promise<void> {
+    const { world } = this;
+    const { random } = world;
+    let stage: Delivery["stage"] = "asking";
+    let isCut = false;
+    let backend: string | undefined;
+    const delivery: Delivery = {
+      user,
+      session: message,
+      sinceMs: this.clock.nowMs(),
+      get backend() {
+        return backend;
+      },
+      get stage() {
+        return stage;
+      },
+      onAwaited: () => undefined,
+      cut: () => {
+        if (stage === "dot" || isCut) return;
+        isCut = true;
+        this.deliveries.remove(delivery);
+        done(false);
+      },
+    };
+    this.deliveries.add(delivery);
+    const placement = this.directory.find(user);
+    if (placement.holds.length > 0) {
+      this.deliveries.remove(delivery);
+      if (random.chance(0.5)) this.#park(user, () => void this.deliver(user, message, done));
+      else done(false);
+      return;
+    }
+    backend = placement.backend ?? (await this.#askTable(user));
+    stage = "message";
+    await this.sleep(random.chance(0.2) ? random.between(0, 20_000) : random.between(0, 500));
+    if (isCut) return;
+    stage = "dot";
+    const store = backend;
+    const isLost = world.fails("lostReply");
+    if (isLost) {
+      world.uncertain.add(message);
+      world.note(`${store} goes silent after the dot of ${message} of ${user}`);
+      if (random.chance(0.7)) world.time.after(random.between(0, LATE_MS), () => world.append(store, user, message));
+      await this.sleep(random.between(0, 5_000));
+      await this.keeper.onUncertain(delivery);
+      this.deliveries.remove(delivery);
+      done(false);
+      return;
+    }
+    // The store goes on without us, should we be killed now.
+    let isTaken = false;
+    world.time.after(random.between(0, 3_000), () => {
+      if (this.isDead && !isTaken) {
+        world.uncertain.add(message);
+        if (random.chance(0.3)) return;
+      }
+      isTaken = true;
+      world.append(store, user, message);
+      if (this.isDead) return;
+      this.deliveries.remove(delivery);
+      done(true);
+    });
+  }
+
+  /** A login that auth-http is asked for. */
+  login(user: string): void {
+    const { world } = this;
+    const { random } = world;
+    if (this.moves.isLocked(user)) return;
+    this.lastLogins.set(user, SimClock.START_MS + world.time.nowMs);
+    const store = world.residenceOf(user);
+    world.time.after(random.between(0, LOCK_GRACE_MS - 100), () => {
+      const session = { user, store, isOpen: true };
+      world.sessions.add(session);
+      const write = (): void => {
+        if (!session.isOpen) return;
+        const draft = `draft${world.newId()}`;
+        world.append(store, user, draft);
+        world.accepted.get(user)?.add(draft);
+        if (random.chance(0.8)) world.time.after(random.between(100, 20_000), write);
+        else {
+          session.isOpen = false;
+          world.sessions.delete(session);
+        }
+      };
+      world.time.after(random.between(0, 5_000), write);
+    });
+  }
+
+  #park(user: string, go: () => void): void {
+    const parked = this.#parked.get(user) ?? new Set();
+    this.#parked.set(user, parked);
+    const end = (): void => {
+      if (parked.delete(end)) go();
+    };
+    parked.add(end);
+    this.clock.after(45_000, end);
+  }
+
+  /** As a cached table answers. */
+  async #askTable(user: string): Promise<string> {
+    const { world } = this;
+    if (!world.hasTable) return "old";
+    const cached = this.cache.get(user);
+    if (cached !== undefined) return cached;
+    await this.sleep(world.random.between(0, 50));
+    const answer = world.table.get(user) ?? "old";
+    await this.sleep(world.random.between(0, 50));
+    this.cache.set(user, answer);
+    return answer;
+  }
+}
