@@ -9,6 +9,7 @@ import type { RawConfig } from "./lmtp-proxy-format.ts";
 import { findSecrets } from "./mask.ts";
 import { readOwnFormat, readTranslated } from "./own-format.ts";
 import type { ReadSection } from "./own-format.ts";
+import { warnOfMissingFiles } from "./missing-files.ts";
 import { openFile } from "../core/open-file.ts";
 import { makeParts } from "./parts.ts";
 import type { Format } from "./parts.ts";
@@ -51,6 +52,7 @@ export async function checkConfigFile(path: string, format: Format | undefined):
   const { root, faults } = examined;
   const found = format ?? (root?.kind === "mapping" ? detectFormat(root) : undefined);
   if (root !== undefined && found !== undefined) await warnOfMissingAccounts(root, found, faults);
+  if (root !== undefined && found === "mailshunt") warnOfMissingFiles(root, faults);
   return conclude(file.source, examined);
 }
 
