@@ -30,6 +30,7 @@ export function createAdminServices(parts: AdminServicesParts): AdminServices {
   const startedMs = clock.nowMs();
 
   return {
+    clock,
     status: () => ({
       version: parts.version,
       pid: process.pid,

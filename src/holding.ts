@@ -41,11 +41,26 @@ export function startHolding(directory: Directory, parts: HoldingParts): Holding
     keeper,
     moves: undefined,
     async close() {
-      keeper.close();
+      await keeper.close();
       await directory.close();
     },
   };
 }
+
+/** Mail of users whose entries name no backend is delayed, so somebody has to hear of it. */
+export function missingBackends({ directory }: Holding, { backends }: Pick<Config, "backends">): readonly string[] {
+  let counts: ReadonlyMap<string, number>;
+  try {
+    counts = directory.users.countByBackend();
+  } catch (error) {
+    return [`whether entries of the directory name a missing backend is not known: ${String(error)}`];
+  }
+  return [...counts].filter(([name]) => !backends.has(name)).map(([name, users]) => describeMissing(name, users));
+}
+
+const describeMissing = (name: string, users: number): string =>
+  `${users === 1 ? "1 user is" : `${users} users are`} in the directory with the backend "${name}", which there is not: their ` +
+  `mail is deferred until it is there or until \`mailshunt user set\` names another (who: mailshunt user list --backend ${name})`;
 
 /** For the router, before and after the directory is open. */
 export function directoryOf(holding: () => Holding | undefined): RoutingDirectory {

@@ -9,7 +9,7 @@ import type { Clock } from "./core/clock.ts";
 import { formatEndpoint } from "./core/endpoint.ts";
 import { EXIT } from "./core/exit-codes.ts";
 import type { Log, LogLevel, LogMessage } from "./core/log.ts";
-import { directoryOf, noteUncertain, startHolding } from "./holding.ts";
+import { directoryOf, missingBackends, noteUncertain, startHolding } from "./holding.ts";
 import type { Holding } from "./holding.ts";
 import { createMetrics } from "./observe/metrics.ts";
 import { createResolver } from "./net/resolver.ts";
@@ -70,6 +70,7 @@ export function createServing(parts: ServingParts): Serving {
   let running: Running | undefined;
   let pidFile: PidFile | undefined;
   let reloads = 0;
+  let reloading: Promise<ReloadOutcome> = Promise.resolve({ number: 0, reasons: [] });
   let isStopping = false;
   let holding: Holding | undefined;
   const deliveries = new Deliveries();
@@ -159,7 +160,9 @@ export function createServing(parts: ServingParts): Serving {
   }
 
   function build(config: Config, previous: Running | undefined): Running {
-    const directory = config.directory === undefined ? undefined : directoryOf(() => holding);
+    // What a reload says of it takes effect with a restart: until then holds must hold, and users live where they do.
+    const hasDirectory = previous === undefined ? config.directory !== undefined : holding !== undefined;
+    const directory = hasDirectory ? directoryOf(() => holding) : undefined;
     return buildRunning(config, previous, { ...building, directory });
   }
 
@@ -198,6 +201,7 @@ export function createServing(parts: ServingParts): Serving {
       return { kind: "refused", exitCode, reasons: reasonsOf(error) };
     }
     for (const warning of loaded.warnings) say("warning", formatFaultLine(warning), "config");
+    warnOfMissing(config);
     const addresses = listeners.addresses.map(formatEndpoint).join(", ");
     say("notice", `mailshunt ${parts.version} is ready: ${summarize(opened)}, listening on ${addresses}`);
     serviceManager.ready(summarize(opened));
@@ -242,7 +246,13 @@ export function createServing(parts: ServingParts): Serving {
     return opened;
   }
 
-  async function reload(): Promise<ReloadOutcome> {
+  /** One after the other, whoever asks. */
+  function reload(): Promise<ReloadOutcome> {
+    reloading = reloading.then(reloadNow, reloadNow);
+    return reloading;
+  }
+
+  async function reloadNow(): Promise<ReloadOutcome> {
     if (isStopping || running === undefined) return { number: reloads, reasons: ["stopping"] };
     reloads += 1;
     const number = reloads;
@@ -293,6 +303,7 @@ export function createServing(parts: ServingParts): Serving {
     probe(next.world);
     for (const warning of loaded.warnings) say("warning", formatFaultLine(warning), "config");
     warnOfRestart(old.config, config);
+    warnOfMissing(config);
     for (const reason of await listeners.applyAccess()) say("warning", reason);
     say("notice", `reload ${number} took effect, ${config.source.path} is reloaded: ${summarize(next)}`);
     void isDrained.then(() => {
@@ -320,6 +331,10 @@ export function createServing(parts: ServingParts): Serving {
     if (!isDeepStrictEqual(old.directory, next.directory))
       say("warning", "directory has changed: that takes effect with a restart", "config");
     for (const key of changed) say("warning", `${names[key]} has changed: that takes effect with a restart`, "config");
+  }
+
+  function warnOfMissing(config: Config): void {
+    if (holding !== undefined) for (const text of missingBackends(holding, config)) say("warning", text, "config");
   }
 
   async function stop(reason: string): Promise<void> {

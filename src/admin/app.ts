@@ -5,6 +5,7 @@ import { daemonEndpoints } from "./daemon-endpoints.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { rawEndpoint } from "./endpoint.ts";
 import { holdEndpoints } from "./hold-endpoints.ts";
+import { moveEndpoints } from "./move-endpoints.ts";
 import { writeOpenApi } from "./openapi.ts";
 import { Problem, PROBLEM_TYPE } from "./problem.ts";
 import type { AdminServices } from "./services.ts";
@@ -23,6 +24,7 @@ export function endpointsOf(services: AdminServices, stopping: AbortSignal): rea
     ...daemonEndpoints(services),
     ...userEndpoints(services),
     ...holdEndpoints(services, stopping),
+    ...moveEndpoints(services),
   ];
   const self = rawEndpoint({
     method: "get",
@@ -48,9 +50,15 @@ export function createApp(services: AdminServices, { bearerToken, onBug, stoppin
   for (const endpoint of endpoints) endpoint.register(app);
   for (const [path, methods] of methodsByPath(endpoints))
     app.all(path, (context) => {
-      throw new Problem(405, "Method not allowed", `${path} takes ${methods}, not ${context.req.method}`, {}, {
-        allow: methods,
-      });
+      throw new Problem(
+        405,
+        "Method not allowed",
+        `${path} takes ${methods}, not ${context.req.method}`,
+        {},
+        {
+          allow: methods,
+        },
+      );
     });
   app.notFound((context) =>
     toResponse(new Problem(404, "Not found", `there is no ${context.req.method} ${context.req.path}`)),
@@ -67,10 +75,16 @@ export function createApp(services: AdminServices, { bearerToken, onBug, stoppin
 }
 
 /** Whoever may not ask does not keep a connection either. */
-const UNAUTHORIZED = new Problem(401, "Unauthorized", "the bearer token is missing or wrong", {}, {
-  "www-authenticate": "Bearer",
-  connection: "close",
-});
+const UNAUTHORIZED = new Problem(
+  401,
+  "Unauthorized",
+  "the bearer token is missing or wrong",
+  {},
+  {
+    "www-authenticate": "Bearer",
+    connection: "close",
+  },
+);
 
 /** Foreseen, and said as it is. */
 function directoryFailed({ code, message }: DirectoryFailed): Problem {

@@ -1,10 +1,19 @@
-import { Client } from "undici";
+import { Readable } from "node:stream";
+import { Pool } from "undici";
+import type { Dispatcher } from "undici";
 import { formatEndpoint, parseEndpoint } from "../core/endpoint.ts";
+import type { Endpoint } from "../core/endpoint.ts";
 
-/** Nobody answers there. */
+/** Nobody answers there, so nothing was done. */
 export class AdminUnreachable extends Error {
   override readonly name = "AdminUnreachable";
   readonly code = "ADMIN_UNREACHABLE";
+}
+
+/** The daemon went before it had answered: what was asked for may be done or not. */
+export class AdminCutOff extends Error {
+  override readonly name = "AdminCutOff";
+  readonly code = "ADMIN_CUT_OFF";
 }
 
 /** The daemon refused: a problem as RFC 9457 has it. */
@@ -21,6 +30,7 @@ export class AdminRefused extends Error {
   }
 }
 
+export type AdminMethod = "GET" | "POST" | "PUT" | "DELETE";
 export type AdminQuery = Readonly<Record<string, string | number | undefined>>;
 
 export interface AdminRequest {
@@ -33,12 +43,18 @@ export interface AdminRequest {
 /** A running daemon, asked over its admin API. Drains are waited for as long as they take. */
 export interface AdminClient {
   readonly address: string;
-  /** @throws AdminUnreachable, AdminRefused */
-  ask<Result>(method: "GET" | "POST" | "PUT" | "DELETE", path: string, request?: AdminRequest): Promise<Result>;
-  /** @throws AdminUnreachable, AdminRefused */
+  /** @throws AdminUnreachable, AdminCutOff, AdminRefused */
+  ask<Result>(method: AdminMethod, path: string, request?: AdminRequest): Promise<Result>;
+  /** @throws AdminUnreachable, AdminCutOff, AdminRefused */
   read(path: string, query?: AdminQuery): AsyncIterable<Buffer>;
+  /** Waits for nothing. */
   close(): Promise<void>;
 }
+
+/** Connections at most: as many requests wait for answers at once. */
+export const MAX_CONNECTIONS = 50;
+
+const CONNECT_TIMEOUT_MS = 10_000;
 
 /**
  * @param given an address as everywhere: `unix:/path`, `host:port`
@@ -49,66 +65,99 @@ export function connectAdmin(given: string, token: string | undefined): AdminCli
   if (parsed.kind === "bad") throw new AdminUnreachable(`${given} is no address: ${parsed.reason}`);
   const { endpoint } = parsed;
   const address = formatEndpoint(endpoint);
-  const options = { headersTimeout: 0, bodyTimeout: 0 };
-  const client =
+  // An answer comes when the drain has ended; a daemon that is gone ends the connection.
+  const options = {
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    connections: MAX_CONNECTIONS,
+    connect: { timeout: CONNECT_TIMEOUT_MS },
+  };
+  const pool =
     endpoint.kind === "unix"
-      ? new Client("http://mailshunt", { ...options, socketPath: endpoint.path })
-      : new Client(`http://${address}`, options);
-  const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+      ? new Pool("http://mailshunt", { ...options, socketPath: endpoint.path })
+      : new Pool(`http://${address}`, options);
 
   async function send(
-    method: "GET" | "POST" | "PUT" | "DELETE",
+    method: AdminMethod,
     path: string,
     { query = {}, body, text }: AdminRequest,
-  ): Promise<Awaited<ReturnType<Client["request"]>>> {
+  ): Promise<Dispatcher.ResponseData> {
     const search = new URLSearchParams();
     for (const [key, value] of Object.entries(query)) if (value !== undefined) search.set(key, String(value));
-    const target = search.size === 0 ? path : `${path}?${search.toString()}`;
-    const type = text === undefined ? "application/json" : "text/plain; charset=utf-8";
-    const sent =
-      body === undefined && text === undefined
-        ? {}
-        : {
-            body: text ?? JSON.stringify(body),
-            headers: { ...headers, "content-type": type },
-          };
-    let response: Awaited<ReturnType<Client["request"]>>;
+    const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
+    if (text !== undefined) headers["content-type"] = "text/plain; charset=utf-8";
+    else if (body !== undefined) headers["content-type"] = "application/json";
+    const options = { method, path: search.size === 0 ? path : `${path}?${search.toString()}`, headers };
+    let response: Dispatcher.ResponseData;
     try {
-      response = await client.request({ method, path: target, headers, ...sent } as Parameters<Client["request"]>[0]);
+      const sent = text === undefined ? JSON.stringify(body) : Readable.from(text);
+      response = await pool.request(sent === undefined ? options : { ...options, body: sent });
     } catch (error) {
-      throw new AdminUnreachable(`${address}: ${reasonOf(error)}`, { cause: error });
+      throw toFault(endpoint, error);
     }
     if (response.statusCode === 200) return response;
-    throw refusalOf(response.statusCode, await response.body.text());
+    const refusal = await response.body.text().catch(() => "");
+    throw refusalOf(response.statusCode, refusal);
   }
 
   return {
     address,
-    async ask<Result>(method: "GET" | "POST" | "PUT" | "DELETE", path: string, request: AdminRequest = {}) {
-      const response = await send(method, path, request);
-      return (await response.body.json()) as Result;
+    async ask<Result>(method: AdminMethod, path: string, request: AdminRequest = {}) {
+      const { body } = await send(method, path, request);
+      const text = await body.text().catch((error: unknown) => {
+        throw cutOff(address, error);
+      });
+      try {
+        return JSON.parse(text) as Result;
+      } catch {
+        throw new AdminUnreachable(`${address}: what answers there is no mailshunt`);
+      }
     },
     async *read(path, query = {}) {
-      const response = await send("GET", path, { query });
-      yield* response.body as AsyncIterable<Buffer>;
+      const { body } = await send("GET", path, { query });
+      try {
+        yield* body as AsyncIterable<Buffer>;
+      } catch (error) {
+        throw cutOff(address, error);
+      }
     },
-    close: () => client.close(),
+    close: () => pool.destroy(),
   };
 }
 
 function refusalOf(status: number, text: string): AdminRefused {
   try {
-    const { title, detail } = JSON.parse(text) as { readonly title: unknown; readonly detail: unknown };
-    return new AdminRefused(status, String(title), String(detail));
+    const { title, detail } = JSON.parse(text) as { readonly title?: unknown; readonly detail?: unknown };
+    if (typeof title === "string" && typeof detail === "string") return new AdminRefused(status, title, detail);
   } catch {
-    return new AdminRefused(status, `status ${status}`, text.slice(0, 200));
+    // Not of ours: said as it is.
   }
+  const said = text.replaceAll(/\s+/g, " ").trim().slice(0, 200);
+  const more = said === "" ? "" : `: ${said}`;
+  if (status === 503) return new AdminRefused(status, "Refused", `the daemon has no room for another client${more}`);
+  return new AdminRefused(status, "Refused", `the answer has the status ${status}${more}`);
 }
 
-function reasonOf(error: unknown): string {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  if (code === "ENOENT") return "there is no such socket: does the daemon run, with an `admin` listener?";
-  if (code === "ECONNREFUSED") return "nobody listens there: does the daemon run?";
-  if (code === "EACCES") return "no permission to connect: see the owner and the mode of the socket";
-  return error instanceof Error ? error.message : String(error);
+const cutOff = (address: string, cause: unknown): AdminCutOff =>
+  new AdminCutOff(`${address}: the daemon went away before it had answered: whether it was done is not known`, {
+    cause,
+  });
+
+function toFault(endpoint: Endpoint, error: unknown): Error {
+  const address = formatEndpoint(endpoint);
+  const { code = "", syscall } = error instanceof Error ? (error as NodeJS.ErrnoException) : {};
+  const unreachable = (why: string): Error => new AdminUnreachable(`${address}: ${why}`, { cause: error });
+  if (code === "UND_ERR_CONNECT_TIMEOUT") return unreachable("no connection in time");
+  if (syscall === "connect" || syscall === "getaddrinfo") return unreachable(CONNECT_FAULTS.get(code) ?? code);
+  if (code.startsWith("HPE_")) return unreachable("what answers there is no mailshunt");
+  if (["UND_ERR_SOCKET", "ECONNRESET", "EPIPE"].includes(code)) return cutOff(address, error);
+  // What we send, such as a file, has faults of its own.
+  return error instanceof Error ? error : new Error(String(error));
 }
+
+const CONNECT_FAULTS: ReadonlyMap<string, string> = new Map([
+  ["ENOENT", "there is no such socket: does the daemon run, with an `admin` listener?"],
+  ["ECONNREFUSED", "nobody listens there: does the daemon run?"],
+  ["EACCES", "no permission to connect: see the owner and the mode of the socket"],
+  ["ENOTFOUND", "that name has no address"],
+]);

@@ -1,11 +1,13 @@
 import * as v from "valibot";
 import { jsonEndpoint, rawEndpoint } from "./endpoint.ts";
 import type { Endpoint } from "./endpoint.ts";
+import { countHolds } from "./count-holds.ts";
 import { Problem } from "./problem.ts";
 import { delivery, ms, name, whole, wholeText } from "./schemas.ts";
 import type { AdminServices } from "./services.ts";
 
 const DEFAULT_DELIVERIES = 100;
+const MAX_DELIVERIES = 10_000;
 
 const backend = v.object({
   name: v.string(),
@@ -53,8 +55,9 @@ export function daemonEndpoints(services: AdminServices): readonly Endpoint[] {
       summary: "The daemon, its backends, what is under way",
       query: v.strictObject({ deliveries: v.optional(wholeText) }),
       result: statusResult,
-      handle({ query }) {
+      async handle({ query }) {
         const { directory } = services;
+        const holds = directory === undefined ? undefined : await countHolds(directory);
         const status = services.status();
         return {
           version: status.version,
@@ -68,16 +71,16 @@ export function daemonEndpoints(services: AdminServices): readonly Endpoint[] {
             under_way: status.deliveriesUnderWay,
             parked: status.parked,
             oldest: services
-              .deliveries(query.deliveries ?? DEFAULT_DELIVERIES)
+              .deliveries(Math.min(query.deliveries ?? DEFAULT_DELIVERIES, MAX_DELIVERIES))
               .map(({ ageMs, backend: at, ...rest }) => ({
                 ...rest,
                 ...(at === undefined ? {} : { backend: at }),
                 age_ms: Math.round(ageMs),
               })),
           },
-          ...(directory === undefined
+          ...(directory === undefined || holds === undefined
             ? {}
-            : { holds: directory.holds.list().length, users: Object.fromEntries(directory.users.countByBackend()) }),
+            : { holds: holds.count, users: Object.fromEntries(directory.users.countByBackend()) }),
         };
       },
     }),

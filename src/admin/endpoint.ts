@@ -2,9 +2,9 @@ import { toJsonSchema } from "@valibot/to-json-schema";
 import type { Context, Hono } from "hono";
 import * as v from "valibot";
 import { Problem } from "./problem.ts";
+import { readBody, readQuery } from "./read-request.ts";
 
 type Schema<Output> = v.GenericSchema<unknown, Output>;
-export type QuerySchema = v.StrictObjectSchema<Readonly<Record<string, v.GenericSchema<unknown, unknown>>>, undefined>;
 
 export type Method = "get" | "post" | "put" | "delete";
 
@@ -16,7 +16,7 @@ interface EndpointBase {
 }
 
 export interface JsonEndpoint<Query, Body, Result> extends EndpointBase {
-  /** Each parameter is text. */
+  /** Each parameter is text. Without it there are none. */
   readonly query?: Schema<Query>;
   readonly body?: Schema<Body>;
   /** What 200 says. */
@@ -29,11 +29,14 @@ export interface JsonEndpoint<Query, Body, Result> extends EndpointBase {
 }
 
 export interface RawEndpoint<Query> extends EndpointBase {
+  /** Without it what is given does not matter. */
   readonly query?: Schema<Query>;
   /** Content type of the request, where it has a body. */
   readonly takes?: string;
   /** Content type of 200. */
   readonly gives: string;
+  /** What 200 says, where that is JSON. */
+  readonly result?: v.GenericSchema<unknown, unknown>;
   readonly handle: (query: Query, context: Context) => Response | Promise<Response>;
 }
 
@@ -41,23 +44,25 @@ export interface RawEndpoint<Query> extends EndpointBase {
 export interface Endpoint {
   readonly method: Method;
   readonly path: string;
+  /** What 200 says, where that is JSON. */
+  readonly result: v.GenericSchema<unknown, unknown> | undefined;
   register(app: Hono): void;
   /** The Operation Object of OpenAPI 3.1. */
   describe(): Readonly<Record<string, unknown>>;
 }
 
-/** Longest JSON body, in bytes. */
-const MAX_BODY_BYTES = 1024 * 1024;
+const NO_QUERY = v.strictObject({});
 
 export function jsonEndpoint<Query, Body, Result>(parts: JsonEndpoint<Query, Body, Result>): Endpoint {
   const { method, path, query, body, result, handle } = parts;
   return {
     method,
     path,
+    result,
     register(app) {
       app.on(method.toUpperCase(), path, async (context) => {
         const given = {
-          query: parse(query, context.req.query(), "query"),
+          query: parse(query ?? (NO_QUERY as never as Schema<Query>), readQuery(context.req.raw.url), "query"),
           body: body === undefined ? (undefined as Body) : parse(body, await readJson(context), "body"),
           signal: context.req.raw.signal,
         };
@@ -70,35 +75,48 @@ export function jsonEndpoint<Query, Body, Result>(parts: JsonEndpoint<Query, Bod
       ...(body === undefined
         ? {}
         : { requestBody: { required: true, content: { "application/json": { schema: toSchema(body) } } } }),
-      responses: {
-        200: { description: "Done.", content: { "application/json": { schema: toSchema(result) } } },
-        default: PROBLEM_RESPONSE,
-      },
+      responses: describeResponses("application/json", result),
     }),
   };
 }
 
 export function rawEndpoint<Query>(parts: RawEndpoint<Query>): Endpoint {
-  const { method, path, query, takes, gives, handle } = parts;
+  const { method, path, query, takes, gives, result, handle } = parts;
   return {
     method,
     path,
+    result,
     register(app) {
-      app.on(method.toUpperCase(), path, (context) => handle(parse(query, context.req.query(), "query"), context));
+      app.on(method.toUpperCase(), path, (context) => {
+        const given =
+          query === undefined ? (undefined as Query) : parse(query, readQuery(context.req.raw.url), "query");
+        return handle(given, context);
+      });
     },
     describe: () => ({
       ...describeBase(parts),
       ...(query === undefined ? {} : { parameters: describeQuery(query) }),
-      ...(takes === undefined ? {} : { requestBody: { required: true, content: { [takes]: {} } } }),
-      responses: { 200: { description: "Done.", content: { [gives]: {} } }, default: PROBLEM_RESPONSE },
+      ...(takes === undefined
+        ? {}
+        : { requestBody: { required: true, content: { [takes]: { schema: { type: "string" } } } } }),
+      responses: describeResponses(gives, result),
     }),
   };
 }
 
-const PROBLEM_RESPONSE = { $ref: "#/components/responses/Problem" } as const;
+function describeResponses(
+  gives: string,
+  result: v.GenericSchema<unknown, unknown> | undefined,
+): Readonly<Record<string, unknown>> {
+  const schema = result === undefined ? {} : { schema: toSchema(result) };
+  return {
+    200: { description: "Done.", content: { [gives]: schema } },
+    default: { $ref: "#/components/responses/Problem" },
+  };
+}
 
 const describeBase = ({ method, path, summary, description }: EndpointBase): Readonly<Record<string, unknown>> => ({
-  operationId: `${method}${path.replaceAll(/[/:_-]+(\w)/g, (_all, letter: string) => letter.toUpperCase())}`,
+  operationId: `${method}${path.replaceAll(/[/:_.-]+(\w)/g, (_all, letter: string) => letter.toUpperCase())}`,
   summary,
   ...(description === undefined ? {} : { description }),
 });
@@ -120,10 +138,7 @@ function describeQuery(schema: v.GenericSchema<unknown, unknown>): readonly unkn
 }
 
 async function readJson(context: Context): Promise<unknown> {
-  const length = Number(context.req.header("content-length") ?? 0);
-  if (length > MAX_BODY_BYTES) throw new Problem(413, "Too large", `a body has ${MAX_BODY_BYTES} bytes at most`);
-  const text = await context.req.text();
-  if (text.length > MAX_BODY_BYTES) throw new Problem(413, "Too large", `a body has ${MAX_BODY_BYTES} bytes at most`);
+  const text = await readBody(context.req.raw);
   try {
     return JSON.parse(text);
   } catch {
@@ -131,8 +146,7 @@ async function readJson(context: Context): Promise<unknown> {
   }
 }
 
-function parse<Output>(schema: Schema<Output> | undefined, given: unknown, where: "query" | "body"): Output {
-  if (schema === undefined) return undefined as Output;
+function parse<Output>(schema: Schema<Output>, given: unknown, where: "query" | "body"): Output {
   const result = v.safeParse(schema, given);
   if (result.success) return result.output;
   const errors = result.issues.map((issue) => ({
@@ -141,7 +155,8 @@ function parse<Output>(schema: Schema<Output> | undefined, given: unknown, where
   }));
   const first = errors[0];
   const detail = first === undefined ? "" : `${where} ${first.pointer}: ${first.detail}`;
-  throw new Problem(422, "Invalid request", detail, { errors });
+  throw new Problem(422, "Invalid request", detail, { errors: errors.slice(0, MAX_ERRORS) });
 }
 
-export { MAX_BODY_BYTES };
+/** Faults of one request that are told. */
+const MAX_ERRORS = 20;

@@ -7,8 +7,10 @@ export function writeOpenApi(endpoints: readonly Endpoint[], version: string): R
   return {
     openapi: "3.1.0",
     info: { title: "mailshunt", version, summary: "The admin API of mailshunt" },
+    // On a unix socket nobody is asked.
+    security: [{}, { bearer: [] }],
     paths,
-    components: { responses: { Problem: PROBLEM } },
+    components: { responses: { Problem: PROBLEM }, securitySchemes: { bearer: { type: "http", scheme: "bearer" } } },
   };
 }
 

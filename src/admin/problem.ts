@@ -5,12 +5,20 @@ export class Problem extends Error {
   readonly title: string;
   /** More members of the document. */
   readonly members: Readonly<Record<string, unknown>>;
+  readonly headers: Readonly<Record<string, string>>;
 
-  constructor(status: ProblemStatus, title: string, detail: string, members: Readonly<Record<string, unknown>> = {}) {
+  constructor(
+    status: ProblemStatus,
+    title: string,
+    detail: string,
+    members: Readonly<Record<string, unknown>> = {},
+    headers: Readonly<Record<string, string>> = {},
+  ) {
     super(detail);
     this.status = status;
     this.title = title;
     this.members = members;
+    this.headers = headers;
   }
 
   toJSON(): Readonly<Record<string, unknown>> {
@@ -18,7 +26,7 @@ export class Problem extends Error {
   }
 }
 
-export type ProblemStatus = 400 | 401 | 404 | 409 | 413 | 422 | 500 | 501 | 503;
+export type ProblemStatus = 400 | 401 | 404 | 405 | 409 | 413 | 422 | 500 | 501 | 503;
 
 export const PROBLEM_TYPE = "application/problem+json";
 

@@ -1,3 +1,4 @@
+import type { Clock } from "../core/clock.ts";
 import type { Directory } from "../directory/directory.ts";
 import type { MoveService } from "../moves/move-service.ts";
 import type { HoldKeeper } from "../moves/hold-keeper.ts";
@@ -52,6 +53,7 @@ export interface ReloadOutcome {
 
 /** What the admin API is made of: the running daemon, as `serving.ts` has it. */
 export interface AdminServices {
+  readonly clock: Clock;
   status(): DaemonStatus;
   /** At most `limit`, the oldest first. */
   deliveries(limit: number): readonly DeliveryStatus[];

@@ -1,6 +1,7 @@
 import type { UserEntry } from "../directory/directory.ts";
 
 interface Fault {
+  /** Line, from 1. */
   readonly entry: number;
   readonly fault: string;
 }
@@ -10,71 +11,111 @@ export interface UserLines {
   /** The first of the faulty lines. */
   readonly faults: readonly Fault[];
   readonly faultCount: number;
-  /** The entries, those left out whose backend is not known. */
-  checked(backends: ReadonlySet<string>): AsyncIterable<UserEntry>;
+  readonly entries: AsyncIterable<UserEntry>;
+}
+
+export interface UserLinesParts {
+  /** @throws Error that says why it names nobody */
+  readonly keyOf: (given: string) => string;
+  readonly backends: ReadonlySet<string>;
 }
 
 /** How many faulty lines are told one by one. */
 const MAX_FAULTS = 20;
+
+/** Longest line, in characters: two names of 1024 bytes, each character quoted, and room for blanks. */
 const MAX_LINE_LENGTH = 10_000;
 
-/** `user,backend` or two columns with blanks between; `#` begins a comment, quotes are CSV's. */
-export function parseUsers(body: ReadableStream<Uint8Array>, toKey: (given: string) => string): UserLines {
+/** `user,backend`, `user;backend` or two columns with blanks between; `#` begins a comment, quotes are CSV's. */
+export function parseUsers(body: AsyncIterable<Uint8Array>, { keyOf, backends }: UserLinesParts): UserLines {
   const faults: Fault[] = [];
   let faultCount = 0;
-  const fault = (entry: number, text: string): void => {
+  const fault = (entry: number, text: string): undefined => {
     faultCount += 1;
     if (faults.length < MAX_FAULTS) faults.push({ entry, fault: text });
   };
-  async function* checked(backends: ReadonlySet<string>): AsyncGenerator<UserEntry> {
+
+  function parse(text: string, number: number): UserEntry | undefined {
+    if (text.length > MAX_LINE_LENGTH) return fault(number, `has more than ${MAX_LINE_LENGTH} characters`);
+    if (text.includes("\ufffd")) return fault(number, "is not UTF-8");
+    const columns = splitColumns(text);
+    if (columns === undefined) return fault(number, "expected `user,backend`");
+    const [given, backend] = columns;
+    if (!backends.has(backend)) return fault(number, `there is no backend "${backend.slice(0, SHOWN_CHARACTERS)}"`);
+    try {
+      return { user: keyOf(given), backend };
+    } catch (error) {
+      return fault(number, error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  async function* entries(): AsyncGenerator<UserEntry> {
     let number = 0;
     for await (const line of linesOf(body)) {
       number += 1;
       const text = line.trim();
-      if (text === "" || text.startsWith("#") || (number === 1 && /^"?user"?[,;\s]+"?backend"?$/i.test(text))) continue;
-      const columns = splitColumns(text);
-      if (columns === undefined) fault(number, "expected `user,backend`");
-      else if (!backends.has(columns[1])) fault(number, `there is no backend "${columns[1]}"`);
-      else yield { user: toKey(columns[0]), backend: columns[1] };
+      if (text === "" || text.startsWith("#")) continue;
+      // With a backend of that name it is an entry like any other.
+      if (number === 1 && HEADER.test(text) && !backends.has("backend")) continue;
+      const entry = parse(text, number);
+      if (entry !== undefined) yield entry;
     }
   }
+
   return {
     faults,
     get faultCount() {
       return faultCount;
     },
-    checked,
+    entries: entries(),
   };
 }
 
+const SHOWN_CHARACTERS = 80;
+const HEADER = /^"?user"?(?:\s*[,;]\s*|\s+)"?backend"?$/i;
+const LINE = /^(?:"((?:[^"]|"")*)"|([^",;\s]+))(?:\s*[,;]\s*|\s+)(?:"((?:[^"]|"")*)"|([^",;\s]+))$/;
+
 function splitColumns(text: string): readonly [string, string] | undefined {
-  const match = /^(?:"((?:[^"]|"")*)"|([^",\s]+))[,\s]\s*(?:"((?:[^"]|"")*)"|([^",\s]+))$/.exec(text);
+  const match = LINE.exec(text);
   if (match === null) return undefined;
   const [, quotedUser, user, quotedBackend, backend] = match;
-  const unquote = (quoted: string | undefined, plain: string | undefined): string =>
-    quoted === undefined ? (plain ?? "") : quoted.replaceAll('""', '"');
-  const columns = [unquote(quotedUser, user), unquote(quotedBackend, backend)] as const;
+  const columns = [user ?? unquote(quotedUser), backend ?? unquote(quotedBackend)] as const;
   return columns.includes("") ? undefined : columns;
 }
 
-async function* linesOf(body: ReadableStream<Uint8Array>): AsyncGenerator<string> {
+const unquote = (quoted = ""): string => quoted.replaceAll('""', '"');
+
+/** Of a line that is too long, one character more than it may have. */
+async function* linesOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
   const decoder = new TextDecoder();
   let rest = "";
   for await (const chunk of body) {
-    const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
-    rest = lines.pop() ?? "";
-    // No user is that long: such a line is shown as one fault.
-    if (rest.length > MAX_LINE_LENGTH) rest = rest.slice(0, MAX_LINE_LENGTH);
-    yield* lines;
+    const [first = "", ...others] = decoder.decode(chunk, { stream: true }).split("\n");
+    // What was cut off stays cut off.
+    if (rest.length <= MAX_LINE_LENGTH) rest = (rest + first).slice(0, MAX_LINE_LENGTH + 1);
+    for (const next of others) {
+      yield rest;
+      rest = next.slice(0, MAX_LINE_LENGTH + 1);
+    }
   }
+  rest += decoder.decode();
   if (rest !== "") yield rest;
 }
 
-/** Pages of lines. */
-export async function* formatUsers(entries: AsyncIterable<UserEntry>): AsyncGenerator<string> {
+/** Size of a page of lines, in characters. */
+const PAGE_LENGTH = 65_536;
+
+/**
+ * Pages of lines that an import takes as they are.
+ * @param toKey what it makes of what stands there: `a@b`, the local part of `"a@b"@c.example`, is quoted once more
+ */
+export async function* formatUsers(
+  entries: AsyncIterable<UserEntry>,
+  toKey: (given: string) => string,
+): AsyncGenerator<string> {
   let lines = "";
   for await (const { user, backend } of entries) {
-    lines += `${quote(user)},${quote(backend)}\n`;
+    lines += `${quote(toKey(user) === user ? user : quoteLocalPart(user))},${quote(backend)}\n`;
     if (lines.length < PAGE_LENGTH) continue;
     yield lines;
     lines = "";
@@ -82,6 +123,7 @@ export async function* formatUsers(entries: AsyncIterable<UserEntry>): AsyncGene
   if (lines !== "") yield lines;
 }
 
-const PAGE_LENGTH = 65_536;
+/** RFC 5321 4.1.2. */
+const quoteLocalPart = (user: string): string => `"${user.replaceAll(/["\\]/g, "\\$&")}"`;
 
-const quote = (text: string): string => (/[",\s]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+const quote = (text: string): string => (/^#|[",;\s]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);

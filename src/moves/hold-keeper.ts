@@ -1,6 +1,6 @@
 import type { Clock, Timer } from "../core/clock.ts";
 import type { LogLevel } from "../core/log.ts";
-import type { Author, Directory, Hold, ReleaseResult } from "../directory/directory.ts";
+import type { Author, Directory, Hold, Release, ReleaseResult } from "../directory/directory.ts";
 import type { DrainOptions, HoldOptions } from "./options.ts";
 
 /** A delivery that a drain waits or waited for, as operators read it. */
@@ -59,20 +59,36 @@ export interface HoldKeeperParts {
 }
 
 /** How often expired holds are looked for, in ms. */
-const LOOK_EVERY_MS = 1_000;
+export const LOOK_EVERY_MS = 1_000;
+
+/** How often uncertain deliveries that no drain waits for any more are forgotten, in ms. */
+const FORGET_EVERY_MS = 3_600_000;
+
+/** For how long they are kept at least, in ms: `settle` may be made longer. */
+const KEEP_UNCERTAIN_MS = 86_400_000;
 
 const EXPIRY: Author = { who: "mailshunt", why: "the deadline has passed" };
+
+interface Settling {
+  readonly untilMs: number;
+  readonly why: string;
+}
 
 /** Pauses users and lets them go on: the one place that pairs a hold with its drain. */
 export class HoldKeeper {
   readonly #parts: HoldKeeperParts;
   /** Uncertain deliveries that could not be written down, by user: until when. */
-  readonly #unwritten = new Map<string, number>();
+  readonly #unwritten = new Map<string, Settling>();
   #timer: Timer | undefined;
+  #looking: Promise<void> = Promise.resolve();
   #isClosed = false;
+  #forgottenMs: number;
+  /** What is wrong with the directory, since it was said. */
+  #saidFault: string | undefined;
 
   constructor(parts: HoldKeeperParts) {
     this.#parts = parts;
+    this.#forgottenMs = parts.clock.nowMs();
     this.#watch();
   }
 
@@ -88,19 +104,22 @@ export class HoldKeeper {
     return { hold, outcome: await this.drain(request.user) };
   }
 
-  /** Waits for a user who is held. */
+  /** Waits for a user who is held. @throws DirectoryFailed */
   async drain(user: string): Promise<DrainOutcome> {
     const { deliveries, clock, options } = this.#parts;
     const { graceMs, timeoutMs } = options().drain;
     const startMs = clock.nowMs();
     const { found, cut, left } = await deliveries.drain(user, { graceMs, timeoutMs }, clock);
     if (left.length > 0) return { kind: "under-way", left };
-    const settling = this.#uncertainUntil(user);
-    if (settling === undefined) return { kind: "drained", waitedFor: found, cut, settledMs: 0 };
-    const waitMs = settling.untilMs - clock.wallMs();
-    if (clock.nowMs() - startMs + waitMs > timeoutMs) return { kind: "uncertain", ...settling };
-    await new Promise<void>((resolve) => void clock.after(waitMs, resolve));
-    return { kind: "drained", waitedFor: found, cut, settledMs: waitMs };
+    for (let settledMs = 0; ;) {
+      // Anew after each wait: what a worker had sent may have become uncertain meanwhile.
+      const settling = this.#uncertainUntil(user);
+      if (settling === undefined) return { kind: "drained", waitedFor: found, cut, settledMs };
+      const waitMs = settling.untilMs - clock.wallMs();
+      if (clock.nowMs() - startMs + waitMs > timeoutMs) return { kind: "uncertain", ...settling };
+      await new Promise<void>((resolve) => void clock.after(waitMs, resolve));
+      settledMs += waitMs;
+    }
   }
 
   /** @throws DirectoryFailed */
@@ -112,34 +131,43 @@ export class HoldKeeper {
   async onUncertain(delivery: AwaitedDelivery): Promise<void> {
     const { directory, clock, say, options } = this.#parts;
     const { user, session, backend = "none" } = delivery;
+    const atMs = clock.wallMs();
     try {
-      await directory.uncertain.add({ user, backend, session, atMs: clock.wallMs() });
+      await directory.uncertain.add({ user, backend, session, atMs });
     } catch (error) {
-      this.#unwritten.set(user, clock.wallMs() + options().drain.settleMs);
-      say("error", `uncertain delivery for ${user} could not be written down: ${String(error)}`);
+      const { settleMs } = options().drain;
+      this.#unwritten.set(user, { untilMs: atMs + settleMs, why: unanswered(backend) });
+      say(
+        "error",
+        `uncertain delivery for ${user} to ${backend} (session ${session}) could not be written down, and is remembered ` +
+          `only until this daemon ends: ${reasonOf(error)}`,
+      );
     }
   }
 
-  close(): void {
+  /** Resolves when it touches the directory no more. */
+  async close(): Promise<void> {
     this.#isClosed = true;
     this.#timer?.cancel();
+    await this.#looking;
   }
 
-  #uncertainUntil(user: string): { readonly untilMs: number; readonly why: string } | undefined {
+  #uncertainUntil(user: string): Settling | undefined {
     const { directory, clock, options } = this.#parts;
-    const { settleMs } = options().drain;
     const latest = directory.uncertain.latest(user);
-    const unwrittenMs = this.#unwritten.get(user) ?? 0;
-    const untilMs = Math.max(latest === undefined ? 0 : latest.atMs + settleMs, unwrittenMs);
-    if (untilMs <= clock.wallMs()) return undefined;
-    const why =
-      latest?.kind === "everyone"
-        ? latest.why
-        : `a delivery to ${latest?.kind === "delivery" ? latest.backend : "a store"} had no answer`;
-    return { untilMs, why };
+    const written =
+      latest === undefined
+        ? undefined
+        : {
+            untilMs: latest.atMs + options().drain.settleMs,
+            why: latest.kind === "everyone" ? latest.why : unanswered(latest.backend),
+          };
+    const unwritten = this.#unwritten.get(user);
+    const later = (written?.untilMs ?? 0) < (unwritten?.untilMs ?? 0) ? unwritten : written;
+    return later === undefined || later.untilMs <= clock.wallMs() ? undefined : later;
   }
 
-  async #release(release: Parameters<Directory["holds"]["release"]>[0], author: Author): Promise<ReleaseResult> {
+  async #release(release: Release, author: Author): Promise<ReleaseResult> {
     const result = await this.#parts.directory.holds.release(release, author);
     if (result.kind === "released" && !result.isStillHeld) this.#parts.onReleased(release.user);
     return result;
@@ -147,26 +175,49 @@ export class HoldKeeper {
 
   #watch(): void {
     this.#timer = this.#parts.clock.after(LOOK_EVERY_MS, () => {
-      void this.#releaseExpired().finally(() => {
+      this.#looking = this.#look().finally(() => {
         if (!this.#isClosed) this.#watch();
       });
     });
   }
 
+  /** Never rejects. What is wrong for hours is said once. */
+  async #look(): Promise<void> {
+    try {
+      await this.#releaseExpired();
+      await this.#forgetSettled();
+      this.#saidFault = undefined;
+    } catch (error) {
+      const fault = reasonOf(error);
+      if (fault === this.#saidFault || this.#isClosed) return;
+      this.#saidFault = fault;
+      this.#parts.say("error", `expired holds cannot be released, and are tried again each second: ${fault}`);
+    }
+  }
+
   /** The holds of moves are left to them: they know whether their user has been switched already. */
   async #releaseExpired(): Promise<void> {
     const { directory, clock, say } = this.#parts;
-    try {
-      for (const { user, owner, generation, reason } of directory.holds.expired(clock.wallMs())) {
-        const result = await this.#release({ user, owner, generation }, EXPIRY);
-        if (result.kind === "released")
-          say(
-            "warning",
-            `the hold of ${user} by ${owner} (${reason}) has passed its deadline: released to where the user was`,
-          );
-      }
-    } catch (error) {
-      say("error", `expired holds could not be released: ${String(error)}`);
+    for (const { user, owner, generation, reason } of directory.holds.expired(clock.wallMs())) {
+      if (this.#isClosed) return;
+      const result = await this.#release({ user, owner, generation }, EXPIRY);
+      if (result.kind !== "released") continue;
+      const why = reason === "" ? "" : ` (${reason})`;
+      const end = result.isStillHeld ? "it ended, but another holds the user" : "released to where the user was";
+      say("warning", `the hold of ${user} by ${owner}${why} has passed its deadline: ${end}`);
     }
   }
+
+  async #forgetSettled(): Promise<void> {
+    const { directory, clock, options } = this.#parts;
+    const nowMs = clock.wallMs();
+    for (const [user, { untilMs }] of this.#unwritten) if (untilMs <= nowMs) this.#unwritten.delete(user);
+    if (clock.nowMs() - this.#forgottenMs < FORGET_EVERY_MS) return;
+    this.#forgottenMs = clock.nowMs();
+    await directory.uncertain.forget(nowMs - Math.max(KEEP_UNCERTAIN_MS, 2 * options().drain.settleMs));
+  }
 }
+
+const unanswered = (backend: string): string => `a delivery to ${backend} had no answer`;
+
+const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -1,0 +1,47 @@
+import type { InferOutput } from "valibot";
+import type { Directory, Hold, MoveActive } from "../directory/directory.ts";
+import { describeNameFault } from "../directory/names.ts";
+import { noDirectory, Problem } from "./problem.ts";
+import { toTime } from "./schemas.ts";
+import type { hold } from "./schemas.ts";
+import type { AdminServices } from "./services.ts";
+
+/** @throws Problem where the configuration has none */
+export function directoryOf({ directory }: Pick<AdminServices, "directory">): Directory {
+  if (directory === undefined) throw noDirectory();
+  return directory;
+}
+
+/**
+ * The user key of an address or of a user, with or without the brackets of logs.
+ * @throws Problem where it names nobody
+ */
+export function keyOf(services: AdminServices, given: string): string {
+  const key = services.userKeyOf(/^<.+>$/s.test(given) ? given.slice(1, -1) : given);
+  const fault = describeNameFault(key);
+  if (fault === undefined) return key;
+  throw new Problem(422, "No such user", `"${given}" names no user: the key made of it ${fault}`);
+}
+
+/** @throws Problem where there is no such backend */
+export function checkBackend(services: AdminServices, backend: string): void {
+  const names = services.backends().map((known) => known.name);
+  if (!names.includes(backend))
+    throw new Problem(422, "No such backend", `there is no backend "${backend}": known are ${names.join(", ")}`);
+}
+
+export const moveActive = ({ user, moveId }: MoveActive): Problem =>
+  new Problem(409, "Move active", `${user} is being moved by ${moveId}: cancel that move first`, { move: moveId });
+
+export const toHold = (
+  { user, owner, reason, sinceMs, deadlineMs, generation }: Hold,
+  nowMs: number,
+): InferOutput<typeof hold> => ({
+  user,
+  owner,
+  reason,
+  since: toTime(sinceMs),
+  deadline: toTime(deadlineMs),
+  age_ms: Math.max(0, nowMs - sinceMs),
+  generation,
+});

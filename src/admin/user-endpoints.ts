@@ -1,0 +1,211 @@
+import * as v from "valibot";
+import type { Directory } from "../directory/directory.ts";
+import { checkBackend, directoryOf, keyOf, moveActive, toHold } from "./directory-requests.ts";
+import { jsonEndpoint, rawEndpoint } from "./endpoint.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { Problem } from "./problem.ts";
+import { authorEntries, flagText, hold, name, pageSize, time, toTime, whole, wholeText } from "./schemas.ts";
+import type { AdminServices } from "./services.ts";
+import { formatUsers, parseUsers } from "./user-lines.ts";
+
+const user = v.object({ user: v.string(), backend: v.string() });
+const report = v.object({
+  dry_run: v.boolean(),
+  read: whole,
+  created: whole,
+  changed: whole,
+  unchanged: whole,
+  repeated: whole,
+  refused: whole,
+  refusals: v.array(v.object({ user: v.string(), move: v.string() })),
+  invalid: whole,
+  faults: v.array(v.object({ entry: whole, fault: v.string() })),
+});
+
+/** Those that an import writes to just now. */
+const importing = new WeakSet<Directory>();
+
+/** Users and their history. A user may be given as an address: what counts is the router's user key of it. */
+export function userEndpoints(services: AdminServices): readonly Endpoint[] {
+  return [
+    jsonEndpoint({
+      method: "get",
+      path: "/v1/users",
+      summary: "Entries of the directory, a page of them",
+      query: v.strictObject({
+        backend: v.optional(name),
+        prefix: v.optional(name),
+        after: v.optional(name),
+        limit: v.optional(wholeText),
+      }),
+      result: v.object({ users: v.array(user), next: v.optional(v.string()) }),
+      handle({ query }) {
+        const limit = pageSize(query.limit);
+        const users = [...directoryOf(services).users.list({ ...withLowerPrefix(query), limit })];
+        const last = users.length < limit ? undefined : users.at(-1)?.user;
+        return { users, ...(last === undefined ? {} : { next: last }) };
+      },
+    }),
+    jsonEndpoint({
+      method: "get",
+      path: "/v1/user",
+      summary: "One user: entry, holds and active move",
+      query: v.strictObject({ user: name }),
+      result: v.object({
+        user: v.string(),
+        backend: v.optional(v.string()),
+        holds: v.array(hold),
+        move: v.optional(v.string()),
+      }),
+      handle({ query }) {
+        const directory = directoryOf(services);
+        const key = keyOf(services, query.user);
+        const { backend, holds } = directory.find(key);
+        const move = directory.moves.findActive(key);
+        return {
+          user: key,
+          ...(backend === undefined ? {} : { backend }),
+          holds: holds.map((each) => toHold(each, services.clock.wallMs())),
+          ...(move === undefined ? {} : { move: move.id }),
+        };
+      },
+    }),
+    jsonEndpoint({
+      method: "put",
+      path: "/v1/user",
+      summary: "Says where a user lives",
+      body: v.strictObject({ user: name, backend: name, dry_run: v.optional(v.boolean(), false), ...authorEntries }),
+      result: v.object({ user: v.string(), from: v.optional(v.string()), to: v.string(), changed: v.boolean() }),
+      async handle({ body }) {
+        const directory = directoryOf(services);
+        checkBackend(services, body.backend);
+        const key = keyOf(services, body.user);
+        const before = directory.findBackend(key);
+        const shown = { user: key, ...(before === undefined ? {} : { from: before }), to: body.backend };
+        if (body.dry_run) return { ...shown, changed: before !== body.backend };
+        const result = await directory.users.set(key, body.backend, body);
+        if (result.kind === "move-active") throw moveActive(result);
+        return { ...shown, changed: result.kind === "set" };
+      },
+    }),
+    jsonEndpoint({
+      method: "delete",
+      path: "/v1/user",
+      summary: "Removes a user's entry: tables and fallback count again",
+      query: v.strictObject({ user: name, who: authorEntries.who, why: authorEntries.why }),
+      result: v.object({ user: v.string(), from: v.optional(v.string()), changed: v.boolean() }),
+      async handle({ query }) {
+        const key = keyOf(services, query.user);
+        const result = await directoryOf(services).users.unset(key, query);
+        if (result.kind === "move-active") throw moveActive(result);
+        return {
+          user: key,
+          ...(result.kind === "unset" ? { from: result.from } : {}),
+          changed: result.kind === "unset",
+        };
+      },
+    }),
+    rawEndpoint({
+      method: "post",
+      path: "/v1/users/import",
+      summary: "Sets many: a line each, `user,backend` or `user backend`",
+      query: v.strictObject({ dry_run: v.optional(flagText, "false"), who: authorEntries.who, why: authorEntries.why }),
+      takes: "text/plain",
+      gives: "application/json",
+      result: report,
+      async handle(query, context) {
+        const directory = directoryOf(services);
+        const { body } = context.req.raw;
+        if (body === null) throw new Problem(400, "No entries", "the body is empty");
+        if (importing.has(directory))
+          throw new Problem(409, "Import under way", "another import is under way: wait for its end");
+        importing.add(directory);
+        try {
+          const lines = parseUsers(body, {
+            keyOf: (given) => keyOf(services, given),
+            backends: new Set(services.backends().map((backend) => backend.name)),
+          });
+          const done = await directory.users.import(lines.entries, {
+            author: query,
+            dryRun: query.dry_run,
+            signal: context.req.raw.signal,
+          });
+          return context.json({
+            dry_run: query.dry_run,
+            ...done,
+            read: done.read + lines.faultCount,
+            refusals: done.refusals.map(({ user: of, moveId }) => ({ user: of, move: moveId })),
+            // The lines' own faults are all there can be: what names nobody is told with its line.
+            invalid: done.invalid + lines.faultCount,
+            faults: [...lines.faults, ...done.faults],
+          } satisfies v.InferOutput<typeof report>);
+        } finally {
+          importing.delete(directory);
+        }
+      },
+    }),
+    rawEndpoint({
+      method: "get",
+      path: "/v1/users/export",
+      summary: "All entries, a line each: `user,backend`",
+      query: v.strictObject({ backend: v.optional(name), prefix: v.optional(name) }),
+      gives: "text/csv",
+      handle(query, context) {
+        const entries = directoryOf(services).users.all(withLowerPrefix(query));
+        const lines = formatUsers(entries, (given) => services.userKeyOf(given));
+        return context.body(ReadableStream.from(lines).pipeThrough(new TextEncoderStream()), 200, {
+          "content-type": "text/csv; charset=utf-8",
+        });
+      },
+    }),
+    jsonEndpoint({
+      method: "get",
+      path: "/v1/history",
+      summary: "What was done with a user, the newest first",
+      query: v.strictObject({ user: name, before: v.optional(wholeText), limit: v.optional(wholeText) }),
+      result: v.object({
+        user: v.string(),
+        changes: v.array(
+          v.object({
+            id: whole,
+            at: time,
+            what: v.string(),
+            from: v.optional(v.string()),
+            to: v.optional(v.string()),
+            who: v.string(),
+            why: v.string(),
+          }),
+        ),
+        next: v.optional(whole),
+      }),
+      handle({ query }) {
+        const key = keyOf(services, query.user);
+        const limit = pageSize(query.limit);
+        const page = query.before === undefined ? { limit } : { limit, beforeId: query.before };
+        const changes = directoryOf(services).history(key, page);
+        const last = changes.length < limit ? undefined : changes.at(-1)?.id;
+        return {
+          user: key,
+          ...(last === undefined ? {} : { next: last }),
+          changes: changes.map(({ id, atMs, what, from, to, who, why }) => ({
+            id,
+            at: toTime(atMs),
+            what,
+            ...(from === undefined ? {} : { from }),
+            ...(to === undefined ? {} : { to }),
+            who,
+            why,
+          })),
+        };
+      },
+    }),
+  ];
+}
+
+/** Without the members that are undefined. Keys are in lower case, so what they begin with is, too. */
+function withLowerPrefix<Given extends { readonly prefix?: string | undefined }>(
+  given: Given,
+): { [Key in keyof Given]: Exclude<Given[Key], undefined> } {
+  const lower = { ...given, prefix: given.prefix?.normalize("NFC").toLowerCase() };
+  return Object.fromEntries(Object.entries(lower).filter(([, value]) => value !== undefined)) as never;
+}
