@@ -69,18 +69,19 @@ for (const { name, login, ip = "10.0.0.5", tellsMaster = false, want } of logins
   test(`a login, ${name}`, () => assert.deepEqual(toLoginPassdb({ login, ip, tellsMaster }), want));
 
 const tcp: Endpoint = { kind: "tcp", host: "127.0.0.1", port: 2424 };
+const TO_US = found({ nopassword: "y", proxy: "y", protocol: "lmtp", host: "127.0.0.1", port: "2424" });
 const mail: readonly { name: string; route: Route; want: unknown }[] = [
   {
     name: "delivered",
     route: { kind: "deliver", userKey: "ada", backend: "old", source },
-    want: found({ nopassword: "y", proxy: "y", protocol: "lmtp", host: "127.0.0.1", port: "2424" }),
+    want: TO_US,
   },
   {
     name: "held",
     route: { kind: "hold", userKey: "ada", source: { kind: "hold", owner: "me", reason: "" } },
     want: { kind: "failed", reason: "ada is on hold" },
   },
-  { name: "refused", route: { kind: "refuse", userKey: "ada", source }, want: CLOSED },
+  { name: "refused", route: { kind: "refuse", userKey: "ada", source }, want: TO_US },
   { name: "unknown", route: { kind: "unknown", userKey: "ada", answer: "reject" }, want: { kind: "absent" } },
   {
     name: "failed",
@@ -90,6 +91,11 @@ const mail: readonly { name: string; route: Route; want: unknown }[] = [
 ];
 for (const { name, route, want } of mail)
   test(`mail, ${name}`, () => assert.deepEqual(toLmtpPassdb(route, { kind: "proxy", listener: tcp }), want));
+
+test("mail past us is refused by Dovecot", () => {
+  const route: Route = { kind: "refuse", userKey: "ada", source };
+  assert.deepEqual(toLmtpPassdb(route, { kind: "direct", backends: new Map() }), CLOSED);
+});
 
 test("mail to a unix socket cannot be told to Dovecot", () => {
   const route: Route = { kind: "deliver", userKey: "ada", backend: "old", source };

@@ -71,7 +71,8 @@ export function toLmtpPassdb(route: Route, way: MailWay): ViewAnswer {
     case "hold":
       return held(route);
     case "refuse":
-      return disabled();
+      // Our own listener says it best: Dovecot 2.3 would look for a local user after `nologin`.
+      return way.kind === "proxy" ? toServer(way.listener) : disabled();
     case "unknown":
       return ABSENT;
     case "failed":

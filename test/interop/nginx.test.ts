@@ -17,7 +17,8 @@ import { createStarted, whyNot } from "./servers.ts";
 
 const SECRET = "s3cret";
 const [ADA, BOB] = ["ada@example.com", "bob@example.com"];
-const skip = (await whyNoDovecotLogins()) || (await whyNot(NGINX_PACKAGES));
+const reason = await whyNoDovecotLogins();
+const skip = reason === false ? await whyNot(NGINX_PACKAGES) : reason;
 
 describe("nginx asks where logins go", { skip }, () => {
   const started = createStarted();
