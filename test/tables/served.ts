@@ -130,6 +130,7 @@ function toClient(socket: Socket, whenRead: (port: number, count: number) => Pro
   const port = socket.localPort ?? 0;
   let pending = "";
   let isOver = false;
+  const over = Promise.withResolvers<void>();
   let sent = 0;
   let wake = (): void => undefined;
   socket.on("data", (chunk: Buffer) => {
@@ -138,6 +139,7 @@ function toClient(socket: Socket, whenRead: (port: number, count: number) => Pro
   });
   const end = (): void => {
     isOver = true;
+    over.resolve();
     wake();
   };
   socket.on("error", end);
@@ -169,7 +171,7 @@ function toClient(socket: Socket, whenRead: (port: number, count: number) => Pro
     async send(bytes) {
       sent += bytes.length;
       socket.write(Buffer.from(bytes, "latin1"));
-      await Promise.race([whenRead(port, sent), waitFor("end", () => isOver)]);
+      await Promise.race([whenRead(port, sent), over.promise]);
     },
     async expect(bytes) {
       await waitFor(JSON.stringify(bytes), () => isOver || pending.length >= bytes.length);
