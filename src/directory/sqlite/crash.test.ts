@@ -186,6 +186,8 @@ test("two processes: the second is told who has the directory, and gets it once 
   const path = join(scratchFolder(t), "directory.db");
   const options = { store: { kind: "sqlite", path } } as const;
   const ours = await openDirectory(options);
+  // Nor may we lose the lock by trying again: it would go with any descriptor of the file that we close.
+  await assert.rejects(openDirectory(options), { code: "DIRECTORY_LOCKED" });
   const refused = await startDirectoryProcess(t, path, "hold");
   assert.partialDeepStrictEqual(refused.said, [{ code: "DIRECTORY_LOCKED" }]);
   assert.match(JSON.stringify(refused.said), new RegExp(`in use by process ${process.pid}:`));

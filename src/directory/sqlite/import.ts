@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import type { Clock } from "../../core/clock.ts";
 import type { ImportOptions, ImportReport, UserEntry } from "../directory.ts";
@@ -13,8 +12,8 @@ const THREAD_FILE = new URL(import.meta.url.replace(/import(\.[a-z]+)$/, "import
 /** Heap of the thread, in MiB. */
 const THREAD_LIMITS = { maxOldGenerationSizeMb: 1024 };
 
-/** Entries taken from the source in one turn, 1 ms, and at most this many characters. */
-const CHUNK_ENTRIES = 2_000;
+/** Entries taken from the source in one turn, half a ms, and at most this many characters. */
+const CHUNK_ENTRIES = 1_000;
 const CHUNK_CHARACTERS = 1024 * 1024;
 
 /** Between two calls of `onProgress`, in ms. */
@@ -42,21 +41,19 @@ export async function runImport(
   const counts: Counts = { ...EMPTY_REPORT };
   const workerData: ImportThreadData = { path, isDryRun };
   const thread = new Worker(THREAD_FILE, { workerData, resourceLimits: THREAD_LIMITS });
-  const died = new AbortController();
-  thread.once("error", (error: unknown) => died.abort(error));
-  const stop = AbortSignal.any([signal, died.signal]);
   const chunks = readChunks(source, counts);
+  const ended = Promise.withResolvers<number>();
+  const abort = (): void => ended.reject(signal.reason);
   let lastProgressMs = clock.nowMs();
+  let writing: Promise<ImportAnswer> | undefined;
 
-  async function answer(question: Exclude<ImportQuestion, { kind: "end" }>): Promise<ImportAnswer> {
-    if (question.kind === "more") {
-      const chunk = await unlessStopped(chunks.next(), stop);
-      return chunk.done === true ? { kind: "no-more" } : { kind: "entries", packed: chunk.value };
-    }
-    const startedMs = performance.now();
-    const batch = { packed: question.packed, isDryRun };
-    const result = await writer.write("importUsers", batch, { ...author, atMs: clock.wallMs() });
-    const tookMs = performance.now() - startedMs;
+  async function readMore(): Promise<ImportAnswer> {
+    const chunk = await chunks.next();
+    return chunk.done === true ? { kind: "no-more" } : { kind: "entries", packed: chunk.value };
+  }
+
+  async function write(packed: string): Promise<ImportAnswer> {
+    const result = await writer.write("importUsers", { packed, isDryRun }, { ...author, atMs: clock.wallMs() });
     counts.created += result.created;
     counts.changed += result.changed;
     counts.unchanged += result.unchanged;
@@ -66,25 +63,37 @@ export async function runImport(
       lastProgressMs = clock.nowMs();
       onProgress?.({ ...counts });
     }
-    return { kind: "written", tookMs };
+    return { kind: "written", taken: result.taken };
   }
 
-  try {
-    for (;;) {
-      const [question] = (await once(thread, "message", { signal: stop })) as [ImportQuestion];
-      if (question.kind === "end") {
-        counts.repeated = question.repeated;
-        return counts;
-      }
-      thread.postMessage(await answer(question));
+  /** Entries are read while others are written, so questions of both kinds come at any time. */
+  thread.on("message", (question: ImportQuestion) => {
+    switch (question.kind) {
+      case "more":
+        answer(readMore());
+        break;
+      case "write":
+        writing = write(question.packed);
+        answer(writing);
+        break;
+      case "end":
+        ended.resolve(question.repeated);
+        break;
     }
-  } catch (error) {
-    // A source that never answers again must not keep its reader.
-    void chunks.return(undefined).catch(() => {});
-    stop.throwIfAborted();
-    throw error;
+  });
+  const answer = (answered: Promise<ImportAnswer>): void =>
+    void answered.then((message) => thread.postMessage(message)).catch(ended.reject);
+  thread.once("error", ended.reject);
+  thread.once("exit", () => ended.reject(new Error("the thread of the import ended")));
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    counts.repeated = await ended.promise;
+    return counts;
   } finally {
-    await thread.terminate();
+    signal.removeEventListener("abort", abort);
+    // Not awaited: a source that never answers again must not keep its reader.
+    void chunks.return(undefined).catch(() => {});
+    await Promise.allSettled([thread.terminate(), writing]);
   }
 }
 
@@ -131,16 +140,4 @@ async function* readChunks(
 function faultOf(what: string, name: string): string | undefined {
   const fault = describeNameFault(name);
   return fault === undefined ? undefined : `the ${what} ${JSON.stringify(name.slice(0, 80))} ${fault}`;
-}
-
-async function unlessStopped<Value>(work: Promise<Value>, stop: AbortSignal): Promise<Value> {
-  const stopped = Promise.withResolvers<never>();
-  const fail = (): void => stopped.reject(new Error("stopped"));
-  if (stop.aborted) fail();
-  stop.addEventListener("abort", fail, { once: true });
-  try {
-    return await Promise.race([work, stopped.promise]);
-  } finally {
-    stop.removeEventListener("abort", fail);
-  }
 }

@@ -11,6 +11,8 @@ export interface ImportBatch {
 }
 
 export interface ImportBatchResult {
+  /** Entries that fitted into the time, from the first on: the others are to be asked for again. */
+  readonly taken: number;
   readonly created: number;
   readonly changed: number;
   readonly unchanged: number;
@@ -18,6 +20,13 @@ export interface ImportBatchResult {
   /** The first `MAX_LISTED` of them. */
   readonly refusals: readonly { readonly user: string; readonly moveId: string }[];
 }
+
+/**
+ * How long one batch of an import may keep other writes waiting, in ms, its commit excepted; looked at after so many
+ * entries.
+ */
+const BATCH_MS = 20;
+const LOOK_EVERY = 64;
 
 /** Most users that a report of an import names. */
 export const MAX_LISTED = 100;
@@ -34,6 +43,7 @@ export interface UserWriter {
 
 interface Backend {
   readonly id: number;
+  readonly name: string;
   /** Not yet in the table. */
   addedUsers: number;
 }
@@ -43,9 +53,11 @@ export function createUserWriter(db: DatabaseSync, openAct: (act: Act) => Record
     db,
     "SELECT backends.id, backends.name FROM users JOIN backends ON backends.id = users.backend WHERE user = ?",
   );
+  const findBackendId = prepareQuery<[number]>(db, "SELECT backend FROM users WHERE user = ?");
   const activeMove = prepareQuery<[string]>(db, "SELECT id FROM moves WHERE user = ? AND is_active = 1");
   const anyActiveMove = prepareQuery<[number]>(db, "SELECT 1 FROM moves WHERE is_active = 1 LIMIT 1");
   const findBackend = prepareQuery<[number]>(db, "SELECT id FROM backends WHERE name = ?");
+  const findBackendName = prepareQuery<[string]>(db, "SELECT name FROM backends WHERE id = ?");
   const addBackend = prepareQuery<[number]>(db, "INSERT INTO backends (name) VALUES (?) RETURNING id");
   const addToCount = db.prepare("UPDATE backends SET user_count = user_count + ? WHERE id = ?");
   const insertUser = db.prepare("INSERT INTO users (user, backend) VALUES (?, ?)");
@@ -98,12 +110,7 @@ export function createUserWriter(db: DatabaseSync, openAct: (act: Act) => Record
     },
 
     importUsers({ packed, isDryRun }, act) {
-      const backends = new Map<string, Backend>();
-      const backendOf = (name: string): Backend => {
-        const known = backends.get(name) ?? { id: backendId(name), addedUsers: 0 };
-        backends.set(name, known);
-        return known;
-      };
+      const backends = openBackends();
       const record = openAct(act);
       const refusals: { user: string; moveId: string }[] = [];
       const mayRefuse = anyActiveMove.one() !== undefined;
@@ -111,12 +118,16 @@ export function createUserWriter(db: DatabaseSync, openAct: (act: Act) => Record
       let changed = 0;
       let unchanged = 0;
       let refused = 0;
+      let taken = 0;
       const fields = packed.split("\0");
-      for (let at = 0; at + 1 < fields.length; at += 2) {
-        const user = fields[at] ?? "";
-        const name = fields[at + 1] ?? "";
-        const [oldId, from] = findUser.one(user) ?? [];
-        if (from === name) {
+      const endMs = performance.now() + BATCH_MS;
+      for (; 2 * taken + 1 < fields.length; taken += 1) {
+        if (taken % LOOK_EVERY === LOOK_EVERY - 1 && performance.now() >= endMs) break;
+        const user = fields[2 * taken] ?? "";
+        const name = fields[2 * taken + 1] ?? "";
+        const [oldId] = findBackendId.one(user) ?? [];
+        const old = oldId === undefined ? undefined : backends.byId(oldId);
+        if (old?.name === name) {
           unchanged += 1;
           continue;
         }
@@ -126,20 +137,39 @@ export function createUserWriter(db: DatabaseSync, openAct: (act: Act) => Record
           if (refused <= MAX_LISTED) refusals.push({ user, moveId: refusal.moveId });
           continue;
         }
-        if (oldId === undefined) created += 1;
+        if (old === undefined) created += 1;
         else changed += 1;
         if (isDryRun) continue;
-        const backend = backendOf(name);
+        const backend = backends.byName(name);
         backend.addedUsers += 1;
-        if (from === undefined) insertUser.run(user, backend.id);
+        if (old === undefined) insertUser.run(user, backend.id);
         else {
-          backendOf(from).addedUsers -= 1;
+          old.addedUsers -= 1;
           updateUser.run(backend.id, user);
         }
-        record(user, "import", from, name);
+        record(user, "import", old?.name, name);
       }
-      for (const { id, addedUsers } of backends.values()) addToCount.run(addedUsers, id);
-      return { created, changed, unchanged, refused, refusals };
+      backends.writeCounts();
+      return { taken, created, changed, unchanged, refused, refusals };
     },
   };
+
+  /** The backends that a batch meets: each is looked up once, and counted once. */
+  function openBackends() {
+    const ids = new Map<number, Backend>();
+    const names = new Map<string, Backend>();
+    const add = (id: number, name: string): Backend => {
+      const backend = { id, name, addedUsers: 0 };
+      ids.set(id, backend);
+      names.set(name, backend);
+      return backend;
+    };
+    return {
+      byId: (id: number): Backend => ids.get(id) ?? add(id, findBackendName.one(id)?.[0] ?? ""),
+      byName: (name: string): Backend => names.get(name) ?? add(backendId(name), name),
+      writeCounts(): void {
+        for (const { id, addedUsers } of ids.values()) if (addedUsers !== 0) addToCount.run(addedUsers, id);
+      },
+    };
+  }
 }

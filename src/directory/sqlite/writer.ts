@@ -28,6 +28,7 @@ export function createWriter(path: string, threadFile: URL = THREAD_FILE): Write
   const pending = new Map<number, Pending>();
   let lastId = 0;
   let worker: Worker | undefined;
+  let isClosing = false;
 
   function start(): Worker {
     const started = new Worker(threadFile, { workerData: { path } satisfies WriterThreadData });
@@ -45,7 +46,7 @@ export function createWriter(path: string, threadFile: URL = THREAD_FILE): Write
       if (reply.kind === "done") waiting?.resolve(reply.value);
       else waiting?.reject(toError(reply.fault));
     }
-    if (pending.size === 0) from.unref();
+    if (pending.size === 0 && !isClosing) from.unref();
   }
 
   /** A bug or a lack of memory ended the thread. The next write starts another. */
@@ -81,6 +82,7 @@ export function createWriter(path: string, threadFile: URL = THREAD_FILE): Write
     },
 
     async close() {
+      isClosing = true;
       const closing = worker;
       if (closing === undefined) return;
       const ended = new Promise((resolve) => closing.once("exit", resolve));
