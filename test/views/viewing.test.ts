@@ -148,15 +148,19 @@ test("a table of the directory knows its entries, by address and by user key", (
   assert.equal(kindOf(see({}).tables.ruled.get("directory")?.lookup(ADA)), "failed");
 });
 
-test("views are tables like others: members of composites, closed after who asks them", async () => {
-  const late = Promise.withResolvers<Answer>();
-  const { tables } = see({ users: () => late.promise, directory: { find: () => ({ backend: undefined, holds: [] }) } });
-  const asked = tables.ruled.get("either")?.lookup(ADA);
-  let isClosed = false;
-  const closed = tables.close().then(() => (isClosed = true));
-  await new Promise(setImmediate);
-  assert.equal(isClosed, false);
-  late.resolve(found("old"));
-  assert.deepEqual(await asked, found(OUR_LMTP));
-  await closed;
-});
+for (const name of ["transport", "either"])
+  test(`table ${name} is closed after who asks it`, async () => {
+    const late = Promise.withResolvers<Answer>();
+    const { tables } = see({
+      users: () => late.promise,
+      directory: { find: () => ({ backend: undefined, holds: [] }) },
+    });
+    const asked = tables.ruled.get(name)?.lookup(ADA);
+    let isClosed = false;
+    const closed = tables.close().then(() => (isClosed = true));
+    await new Promise(setImmediate);
+    assert.equal(isClosed, false);
+    late.resolve(found("old"));
+    assert.deepEqual(await asked, found(OUR_LMTP));
+    await closed;
+  });
