@@ -23,9 +23,10 @@ export async function simulate(seed: number): Promise<Outcome> {
   const random = createRandom(seed);
   const severity = random.pick([0, 10, 30, 80]);
   const world = new SimWorld(random, random.between(1, 5), {
-    commit: severity / 2,
+    commit: severity,
     command: severity,
     check: severity,
+    flaw: severity,
     outside: severity * 3,
     lostReply: random.pick([0, 10, 50]),
     orphan: 300,

@@ -19,6 +19,8 @@ export interface SimFaults {
   readonly commit: () => "done" | "failed" | "unknown-done" | "unknown-failed";
   readonly isDead: () => boolean;
   readonly onSwitch: (user: string) => void;
+  /** In the commit with which a move ends. */
+  readonly onEnd: (move: Move) => void;
 }
 
 /** A directory as one process has it: writes take time, fail, and may be lost or not when the process is killed. */
@@ -57,6 +59,7 @@ export function openSimDirectory(disk: SimDisk, clock: Clock, faults: SimFaults,
     disk.journals.set(moveId, journal);
     journal.push({ position: journal.length + 1, atMs: clock.wallMs(), entryJson: step.entryJson });
     disk.moves[at] = { ...move, state: step.state, isActive: step.isActive, changedMs: clock.wallMs() };
+    if (!step.isActive) faults.onEnd({ ...move, state: step.state });
     return journal.length;
   }
 

@@ -41,16 +41,18 @@ export class SimProcess {
         },
         isDead: () => this.isDead,
         onSwitch: (user) => world.note(`${user} is switched`),
+        onEnd: (move) => world.checkMove(move),
       },
       !isFirst,
     );
     const say = (_level: string, text: string): void => world.note(text);
+    const drainTimeoutMs = random.pick([8_000, 90_000]);
     this.keeper = new HoldKeeper({
       directory: this.directory,
       deliveries: this.deliveries,
       options: () => ({
         hold: { parkMs: 45_000, maxParked: 10, deadlineMs: 120_000 },
-        drain: { graceMs: 5_000, settleMs: SETTLE_MS, timeoutMs: 90_000 },
+        drain: { graceMs: 5_000, settleMs: SETTLE_MS, timeoutMs: drainTimeoutMs },
       }),
       clock: this.clock,
       say,

@@ -17,7 +17,10 @@ export function createSimTools(process: SimProcess): Pick<RunParts, "commands" |
 
   async function run(what: string, { user }: MoveSubject, supervised: Supervised, ms: number): Promise<Group> {
     const pgid = 1000 + world.newId();
-    const group = { command: { pgid, startTicks: "1", bootId: "sim", token: "sim" }, isAlive: true };
+    const group = {
+      command: { pgid, startTicks: "1", bootId: "sim", token: `${user}/${what.includes("sync") ? "sync" : what}` },
+      isAlive: true,
+    };
     world.groups.set(pgid, group);
     const mayRun = (await supervised.mayStart(group.command)) && !supervised.signal.aborted;
     if (!mayRun) group.isAlive = false;
@@ -41,7 +44,8 @@ export function createSimTools(process: SimProcess): Pick<RunParts, "commands" |
       faultOf: () => undefined,
       async sync(which, subject, supervised) {
         const { from, to, user } = subject;
-        const ms = random.between(10, which === "pre-sync" ? 8_000 : 3_000);
+        const isSlow = random.chance(0.05);
+        const ms = random.between(10, isSlow ? 100_000 : which === "pre-sync" ? 8_000 : 3_000);
         // It goes on by itself, whoever has started it.
         let group: Group | undefined;
         const failsMidway = world.fails("command");
@@ -114,7 +118,8 @@ function copy(
   world.time.after(readMs, () => {
     const messages = [...world.mailbox(from, user)];
     world.time.after(ms - 1 - readMs, () => {
-      if (group.isAlive) world.replace(to, user, failsMidway ? messages.slice(1) : messages);
+      const isWhole = !failsMidway && !world.fails("flaw");
+      if (group.isAlive) world.replace(to, user, isWhole ? messages : messages.slice(1));
     });
   });
 }

@@ -1,5 +1,7 @@
 import type { Clock } from "../../src/core/clock.ts";
 import type { CommandGroup } from "../../src/moves/commands/command-group.ts";
+import type { Move } from "../../src/directory/directory.ts";
+import { ownerOfMove } from "../../src/directory/names.ts";
 import { SimClock } from "./sim-clock.ts";
 import type { Random } from "./sim-clock.ts";
 import { SimDisk } from "./sim-directory.ts";
@@ -9,13 +11,15 @@ export interface Trouble {
   readonly commit: number;
   readonly command: number;
   readonly check: number;
+  /** That a sync leaves something out and says that all is well. */
+  readonly flaw: number;
   readonly outside: number;
   readonly lostReply: number;
   /** That a command outlives the daemon that was killed. */
   readonly orphan: number;
 }
 
-const NO_TROUBLE: Trouble = { commit: 0, command: 0, check: 0, outside: 0, lostReply: 0, orphan: 0 };
+const NO_TROUBLE: Trouble = { commit: 0, command: 0, check: 0, flaw: 0, outside: 0, lostReply: 0, orphan: 0 };
 
 export interface Group {
   readonly command: CommandGroup;
@@ -125,6 +129,16 @@ export class SimWorld {
 
   note(text: string): void {
     this.story.push(`${(this.time.nowMs / 1000).toFixed(3)} ${text}`);
+  }
+
+  /** What must be true when a move ends. */
+  checkMove({ id, user, from, to, state }: Move): void {
+    const store = state === "done" ? to : from;
+    if (this.residenceOf(user) !== store) this.violate(`${user} lives in ${this.residenceOf(user)} though ${state}`);
+    if (this.disk.holds.some((hold) => hold.user === user && hold.owner === ownerOfMove(id)))
+      this.violate(`${user} is still held though ${state}`);
+    for (const { command, isAlive } of this.groups.values())
+      if (isAlive && command.token === `${user}/sync`) this.violate(`a sync of ${user} runs though ${state}`);
   }
 
   /** What must be true when all is over. */
