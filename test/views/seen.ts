@@ -3,6 +3,7 @@ import type { RoutingOptions } from "../../src/routing/options.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import { openTables } from "../../src/tables/open-tables.ts";
 import type { TableSet, TableSettings } from "../../src/tables/open-tables.ts";
+import type { Source } from "../../src/tables/source.ts";
 import type { Answer } from "../../src/tables/table.ts";
 import { DIRECTORY } from "../../src/tables/types/directory-table.ts";
 import { ROUTING } from "../../src/tables/types/routing-table.ts";
@@ -81,18 +82,31 @@ export function see(initial: Partial<Scene>, routing: Partial<RoutingOptions> = 
   });
   const types = typesWith({
     scripted: scriptedType("memory", () => ({ lookup: (key) => scene.users(key) })),
+    closing: scriptedType("memory", () => openClosing()),
     routing: ROUTING,
     directory: DIRECTORY,
   });
   const NO_RULES = { key: undefined, value: undefined, cache: undefined, guard: undefined };
   const settings = new Map<string, TableSettings>([
     ["users", scripted("scripted", "users")],
+    ["closing", scripted("closing", "closing")],
     ["transport", { type: "routing", options: { ...VIEW, as: "transport" }, common: NO_RULES }],
     ["directory", { type: "directory", options: {}, common: NO_RULES }],
     ["either", composite("first", ["directory", "transport"])],
   ]);
   const tables = openTables(settings, { clock: systemClock, say: () => undefined, types, views: viewing.tableViews });
   return { scene, viewing, tables, ask: (view, key) => viewing.tableViews.route({ ...VIEW, ...view }, key) };
+}
+
+/** Knows nobody, and has failed from the moment at which it is closed. */
+function openClosing(): Source {
+  let isClosed = false;
+  return {
+    lookup: () => (isClosed ? { kind: "failed", reason: "closed" } : { kind: "absent" }),
+    close() {
+      isClosed = true;
+    },
+  };
 }
 
 export const found = (value: string): Answer => ({ kind: "found", value });

@@ -149,18 +149,17 @@ test("a table of the directory knows its entries, by address and by user key", (
 });
 
 for (const name of ["transport", "either"])
-  test(`table ${name} is closed after who asks it`, async () => {
+  test(`the tables that the router asks are open until who asks table ${name} is answered`, async () => {
     const late = Promise.withResolvers<Answer>();
-    const { tables } = see({
-      users: () => late.promise,
-      directory: { find: () => ({ backend: undefined, holds: [] }) },
-    });
+    const { tables } = see(
+      { users: () => late.promise, directory: { find: () => ({ backend: undefined, holds: [] }) } },
+      { tables: ["users", "closing"] },
+    );
     const asked = tables.ruled.get(name)?.lookup(ADA);
-    let isClosed = false;
-    const closed = tables.close().then(() => (isClosed = true));
+    const closed = tables.close();
     await new Promise(setImmediate);
-    assert.equal(isClosed, false);
-    late.resolve(found("old"));
-    assert.deepEqual(await asked, found(OUR_LMTP));
+    late.resolve({ kind: "absent" });
+    assert.deepEqual(await asked, ABSENT);
     await closed;
+    assert.equal(kindOf(tables.ruled.get("closing")?.lookup("ada")), "failed");
   });
