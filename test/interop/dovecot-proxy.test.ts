@@ -40,6 +40,7 @@ backends:
 tables:
   users: { type: static, entries: { ada: ${home}, bob: new, gone: refuse, moving: hold, lost: lost } }
   proxy: { type: routing, as: passdb }
+  master: { type: routing, as: passdb, service: imap, master_login: true }
 routing: { tables: [users] }
 `;
 
@@ -51,17 +52,8 @@ routing: { tables: [users] }
     ]);
     [lmtpPort = 0] = await findFreePorts(1);
     mailshunt = await started.add(startMailshunt({ program: "mailshunt", config: () => config("old") }));
-    await writeFile(
-      join(folder, "passdb.conf"),
-      `uri = proxy:${folder}/dict:proxy
-iterate_disable = yes
-key proxy {
-  key = %Ls/%u
-  format = json
-}
-passdb_objects = proxy
-`,
-    );
+    await writeFile(join(folder, "passdb.conf"), dictPassdb("proxy", "%Ls/%u"));
+    await writeFile(join(folder, "master.conf"), dictPassdb("master", "%u"));
     const pop3 = await findDovecotPop3();
     proxy = await started.add(
       startDovecot({
@@ -98,6 +90,15 @@ service anvil {
     await started.stop();
     await removeFolder(folder);
   });
+
+  const dictPassdb = (table: string, key: string): string => `uri = proxy:${folder}/dict:${table}
+iterate_disable = yes
+key ${table} {
+  key = ${key}
+  format = json
+}
+passdb_objects = ${table}
+`;
 
   for (const [user, store] of [
     [ADA, "old"],
@@ -146,6 +147,42 @@ service anvil {
     assert.match(await client.say("PASS secret", /^/), /^\+OK/);
     assert.equal(await client.say("RETR 1", /^Message-ID/i), `Message-ID: <${message.id}>`);
     client.close();
+  });
+
+  test("IMAP: where a passdb before has checked the password, the store takes ours", async () => {
+    const checking = await started.add(
+      startDovecot({
+        users: [],
+        imapFolder: await dovecotImapFolder(),
+        auth: `
+passdb {
+  driver = static
+  args = password=known-here
+  result_success = continue
+}
+passdb {
+  driver = dict
+  args = ${folder}/master.conf
+  skip = unauthenticated
+}
+userdb {
+  driver = passwd-file
+  args = /dev/null
+}
+`,
+        config: `
+auth_failure_delay = 0
+service anvil {
+  unix_listener anvil-auth-penalty {
+    mode = 0
+  }
+}
+`,
+      }),
+    );
+    assert.equal(await storeBehind(checking.imapPort, ADA, "known-here"), "old");
+    assert.match(await storeBehind(checking.imapPort, ADA, "wrong"), /^NO \[AUTHENTICATIONFAILED\]/);
+    assert.match(await storeBehind(checking.imapPort, ADA), /^NO \[AUTHENTICATIONFAILED\]/);
   });
 
   test("after a reload every login goes to the new store", async () => {
