@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { SmallReadSocket } from "./small-reads.ts";
 
 export interface ConnectionEvents {
   onData(chunk: Buffer): void;
@@ -36,7 +37,9 @@ export class Connection {
   constructor(socket: Socket, events: ConnectionEvents) {
     this.#socket = socket;
     socket.setNoDelay(true);
-    socket.on("data", (chunk: Buffer) => events.onData(chunk));
+    const onData = (chunk: Buffer): void => events.onData(chunk);
+    socket.on("data", onData);
+    if (socket instanceof SmallReadSocket) socket.onChunk = onData;
     socket.on("drain", () => events.onDrain());
     socket.on("end", () => events.onEnd());
     socket.on("error", (error) => (this.#lastError = describeError(error)));

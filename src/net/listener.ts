@@ -4,6 +4,7 @@ import type { ListenOptions as NodeListenOptions, Server, Socket } from "node:ne
 import { isDeepStrictEqual } from "node:util";
 import type { Endpoint } from "../core/endpoint.ts";
 import { AccessUnchanged, CannotListen, messageOf, systemCode } from "./cannot-listen.ts";
+import { readSmall } from "./small-reads.ts";
 import { applyAccess, checkPlace, placeSocket, removeQuietly, resolveAccess, whoseIs } from "./socket-file.ts";
 import type { SocketAccess } from "./socket-file.ts";
 
@@ -18,6 +19,8 @@ const KEEP_ALIVE_AFTER_MS = 60_000;
 
 export interface ListenOptions extends SocketAccess {
   readonly address: Endpoint;
+  /** Clients send little at a time: see `readSmall`. */
+  readonly hasSmallReads?: boolean;
 }
 
 export interface ListenerEvents {
@@ -41,7 +44,11 @@ export interface Listener {
 }
 
 /** @throws CannotListen, and nothing else */
-export async function listen(options: ListenOptions, events: ListenerEvents): Promise<Listener> {
+export async function listen(options: ListenOptions, given: ListenerEvents): Promise<Listener> {
+  const events: ListenerEvents = {
+    accept: (socket) => given.accept(options.hasSmallReads ? readSmall(socket) : socket),
+    acceptFailed: (error) => given.acceptFailed(error),
+  };
   return options.address.kind === "unix"
     ? listenUnix(options.address.path, options, events)
     : listenTcp(options.address, events);

@@ -146,7 +146,8 @@ export class ListenerSet {
   async #open(options: ListenerOptions): Promise<Entry> {
     const { address } = options;
     const clients: Clients = { server: this.#parts.makeServer(options), waiting: [] };
-    const listener = await listen(options, {
+    const withReads = { ...options, hasSmallReads: options.protocol !== "lmtp" };
+    const listener = await listen(withReads, {
       accept(socket) {
         if (clients.waiting === undefined) return clients.server.accept(socket);
         socket.on("error", () => {}); // its server will hear of the end
