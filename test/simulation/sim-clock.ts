@@ -60,10 +60,12 @@ export class SimClock {
     let at = heap.push(due) - 1;
     while (at > 0) {
       const parent = (at - 1) >> 1;
-      if (!isBefore(heap[at]!, heap[parent]!)) break;
-      [heap[at], heap[parent]] = [heap[parent]!, heap[at]!];
+      const above = heap[parent];
+      if (above === undefined || !isBefore(due, above)) break;
+      heap[at] = above;
       at = parent;
     }
+    heap[at] = due;
   }
 
   #pop(): Due | undefined {
@@ -71,14 +73,17 @@ export class SimClock {
     const first = heap[0];
     const last = heap.pop();
     if (first === undefined || last === undefined || first === last) return first;
-    heap[0] = last;
-    for (let at = 0; ;) {
-      let least = at;
-      for (const child of [2 * at + 1, 2 * at + 2])
-        if (child < heap.length && isBefore(heap[child]!, heap[least]!)) least = child;
-      if (least === at) return first;
-      [heap[at], heap[least]] = [heap[least]!, heap[at]!];
-      at = least;
+    let at = 0;
+    for (;;) {
+      let least = last;
+      let next = at;
+      for (const child of [2 * at + 1, 2 * at + 2]) {
+        const below = heap[child];
+        if (below !== undefined && isBefore(below, least)) [least, next] = [below, child];
+      }
+      heap[at] = least;
+      if (next === at) return first;
+      at = next;
     }
   }
 }
@@ -110,6 +115,10 @@ export function createRandom(seed: number): Random {
     next,
     chance: (probability) => next() < probability,
     between: (low, high) => low + Math.floor(next() * (high - low + 1)),
-    pick: (items) => items[Math.floor(next() * items.length)]!,
+    pick<Item>(items: readonly Item[]): Item {
+      const item = items[Math.floor(next() * items.length)];
+      if (item === undefined) throw new RangeError("nothing to pick from");
+      return item;
+    },
   };
 }

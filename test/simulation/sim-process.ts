@@ -88,7 +88,7 @@ export class SimProcess {
     const { world } = this;
     this.isDead = true;
     world.note("the daemon is killed");
-    this.keeper.close();
+    void this.keeper.close();
     for (const group of world.groups.values()) if (!world.fails("orphan")) group.isAlive = false;
   }
 
@@ -102,13 +102,13 @@ export class SimProcess {
     const { random } = world;
     let stage: Delivery["stage"] = "asking";
     let isCut = false;
-    let backend: string | undefined;
+    const routed: { backend?: string } = {};
     const delivery: Delivery = {
       user,
       session: message,
       sinceMs: this.clock.nowMs(),
       get backend() {
-        return backend;
+        return routed.backend;
       },
       get stage() {
         return stage;
@@ -129,12 +129,12 @@ export class SimProcess {
       else done(false);
       return;
     }
-    backend = placement.backend ?? (await this.#askTable(user));
+    const store = placement.backend ?? (await this.#askTable(user));
+    routed.backend = store;
     stage = "message";
     await this.sleep(random.chance(0.2) ? random.between(0, 20_000) : random.between(0, 500));
     if (isCut) return;
     stage = "dot";
-    const store = backend;
     const isLost = world.fails("lostReply");
     if (isLost) {
       world.uncertain.add(message);
