@@ -20,8 +20,14 @@ export function keyOf(services: AdminServices, given: string): string {
   const key = services.userKeyOf(/^<.+>$/s.test(given) ? given.slice(1, -1) : given);
   const fault = describeNameFault(key);
   if (fault === undefined) return key;
-  throw new Problem(422, "No such user", `"${given}" names no user: the key made of it ${fault}`);
+  throw new Problem(
+    422,
+    "No such user",
+    `"${given.slice(0, SHOWN_CHARACTERS)}" names no user: the key made of it ${fault}`,
+  );
 }
+
+const SHOWN_CHARACTERS = 80;
 
 /** @throws Problem where there is no such backend */
 export function checkBackend(services: AdminServices, backend: string): void {

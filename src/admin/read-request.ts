@@ -1,3 +1,4 @@
+import { Readable } from "node:stream";
 import { Problem } from "./problem.ts";
 
 /** Longest JSON body, in bytes. */
@@ -30,7 +31,9 @@ function decode(text: string): string {
 export async function readBody(request: Request): Promise<string> {
   const pieces: Uint8Array[] = [];
   let bytes = 0;
-  for await (const piece of request.body ?? []) {
+  // An empty body is none, for JSON just as well.
+  const body: AsyncIterable<Uint8Array> = request.body ?? Readable.from([]);
+  for await (const piece of body) {
     bytes += piece.length;
     if (bytes > MAX_BODY_BYTES) throw new Problem(413, "Too large", `a body has ${MAX_BODY_BYTES} bytes at most`);
     pieces.push(piece);

@@ -150,10 +150,13 @@ export function userEndpoints(services: AdminServices): readonly Endpoint[] {
       summary: "All entries, a line each: `user,backend`",
       query: v.strictObject({ backend: v.optional(name), prefix: v.optional(name) }),
       gives: "text/csv",
-      handle(query, context) {
+      async handle(query, context) {
         const entries = directoryOf(services).users.all(withLowerPrefix(query));
-        const lines = formatUsers(entries, (given) => services.userKeyOf(given));
-        return context.body(ReadableStream.from(lines).pipeThrough(new TextEncoderStream()), 200, {
+        const pages = formatUsers(entries, (given) => services.userKeyOf(given));
+        // A directory that fails at once is told by the status; later, only the end of the connection can tell.
+        const first = await pages.next();
+        const rest = ReadableStream.from(first.done === true ? [] : continued(first.value, pages));
+        return context.body(rest.pipeThrough(new TextEncoderStream()), 200, {
           "content-type": "text/csv; charset=utf-8",
         });
       },
@@ -200,6 +203,11 @@ export function userEndpoints(services: AdminServices): readonly Endpoint[] {
       },
     }),
   ];
+}
+
+async function* continued<Page>(first: Page, rest: AsyncIterable<Page>): AsyncGenerator<Page> {
+  yield first;
+  yield* rest;
 }
 
 /** Without the members that are undefined. Keys are in lower case, so what they begin with is, too. */

@@ -36,7 +36,6 @@ export function parseUsers(body: AsyncIterable<Uint8Array>, { keyOf, backends }:
   };
 
   function parse(text: string, number: number): UserEntry | undefined {
-    if (text.length > MAX_LINE_LENGTH) return fault(number, `has more than ${MAX_LINE_LENGTH} characters`);
     if (text.includes("\ufffd")) return fault(number, "is not UTF-8");
     const columns = splitColumns(text);
     if (columns === undefined) return fault(number, "expected `user,backend`");
@@ -57,7 +56,10 @@ export function parseUsers(body: AsyncIterable<Uint8Array>, { keyOf, backends }:
       if (text === "" || text.startsWith("#")) continue;
       // With a backend of that name it is an entry like any other.
       if (number === 1 && HEADER.test(text) && !backends.has("backend")) continue;
-      const entry = parse(text, number);
+      const entry =
+        line.length > MAX_LINE_LENGTH
+          ? fault(number, `has more than ${MAX_LINE_LENGTH} characters`)
+          : parse(text, number);
       if (entry !== undefined) yield entry;
     }
   }
