@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { encodeNetstring, NetstringDecoder } from "./netstring.ts";
+import { encodeNetstring, encodeNetstringAsLatin1, NetstringDecoder } from "./netstring.ts";
 
 /** "!" marks malformed, "?" bytes that wait for more. Each chunk is wiped once it was read, as a reused buffer would be. */
 function decodeInChunks(input: Buffer, chunkBytes: number, maxPayloadBytes = 9): string[] {
@@ -122,6 +122,8 @@ test("encoding counts bytes", () => {
   assert.equal(encodeNetstring("Ü").toString("latin1"), "2:\xc3\x9c,");
   assert.equal(encodeNetstring("a\udcfc").toString("latin1"), "2:a\xfc,");
   assert.equal(encodeNetstring(Buffer.from([0, 255])).toString("latin1"), "2:\0\xff,");
+  assert.equal(encodeNetstringAsLatin1("NOTFOUND "), "9:NOTFOUND ,");
+  assert.equal(encodeNetstringAsLatin1("Üa\udcfc"), "4:\xc3\x9ca\xfc,");
 });
 
 test("what is encoded is decoded, in any chunking", () => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { isUtf8 } from "node:buffer";
 import { test } from "node:test";
 import fc from "fast-check";
-import { decodeText, encodeText } from "./text.ts";
+import { decodeText, encodeText, encodeTextAsLatin1 } from "./text.ts";
 
 const cases = [
   { name: "nothing", hex: "", text: "" },
@@ -36,6 +36,7 @@ for (const { name, hex, text } of cases)
     const bytes = Buffer.from(hex.replaceAll(" ", ""), "hex");
     assert.equal(decodeText(bytes), text);
     assert.equal(encodeText(text).toString("hex"), bytes.toString("hex"));
+    assert.equal(encodeTextAsLatin1(text), bytes.toString("latin1"));
   });
 
 test("a part of a buffer is decoded by itself", () => {

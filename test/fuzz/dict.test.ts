@@ -65,7 +65,7 @@ function checkAction(action: DictAction): void {
     case "commit":
       for (const change of action.changes) checkKey(change.key, action.user);
       assert.match(
-        encodeCommitReply(action.id, action.isAsync, { kind: "uncertain", reason: action.user }).toString(),
+        asUtf8(encodeCommitReply(action.id, action.isAsync, { kind: "uncertain", reason: action.user })),
         /^A?W\d+\t[^\p{Cc}]*\n$/u,
       );
       return;
@@ -81,12 +81,14 @@ function checkAction(action: DictAction): void {
 /** Whatever came in as a key has an owner, and goes out as one field of one line. */
 function checkKey(key: string, user: string): void {
   assert.ok(key.startsWith("shared/") || (key.startsWith("priv/") && user !== ""));
-  const lookup = decodeText(encodeLookupReply({ kind: "found", value: key }, true));
+  const lookup = decodeText(Buffer.from(encodeLookupReply({ kind: "found", value: key }, true), "latin1"));
   assert.deepEqual(fieldsOf(lookup), [key]);
   const row = decodeText(encodeRows([{ key, value: user }], { omitsValues: false }));
   assert.deepEqual(fieldsOf(row), [key, user]);
-  assert.match(encodeLookupReply({ kind: "failed", reason: key }, true).toString(), /^F[^\p{Cc}]*\n$/u);
+  assert.match(asUtf8(encodeLookupReply({ kind: "failed", reason: key }, true)), /^F[^\p{Cc}]*\n$/u);
 }
+
+const asUtf8 = (characters: string): string => Buffer.from(characters, "latin1").toString();
 
 function fieldsOf(reply: string): string[] {
   assert.match(reply, /^O[^\n\r\0]*\n$/);

@@ -55,7 +55,7 @@ function checkReply(payload: Buffer): void {
   const answer = decodeReply(payload);
   const [status] = payload.toString("latin1").split(" ");
   assert.equal(answer.kind, status === "OK" ? "found" : status === "NOTFOUND" ? "absent" : "failed");
-  const reply = encodeReply(answer);
+  const reply = Buffer.from(encodeReply(answer), "latin1");
   const [again, ...others] = decode(reply, [5]);
   assert.ok(again?.kind === "payload" && others.length === 0);
   if (answer.kind !== "failed") assert.deepEqual(decodeReply(again.bytes), answer);

@@ -27,9 +27,9 @@ fuzz("tcp-table", ["get ", "put ", "\n", "\r\n", "%", "%0a", "%FF", "%c3%9c", " 
   for (const request of requests) {
     if (request.kind !== "get") continue;
     assert.deepEqual(decode(Buffer.from(`get ${encodePercent(request.key)}\n`), cuts), [request]);
-    const reply = encodeReply({ kind: "found", value: request.key }).toString("latin1");
+    const reply = encodeReply({ kind: "found", value: request.key });
     assert.ok(reply.length <= 4096);
     assert.match(reply, /^(?:200|400) [!-~]*\n$/);
-    assert.match(encodeReply({ kind: "failed", reason: request.key }).toString("latin1"), /^400 [!-~]{0,600}\n$/);
+    assert.match(encodeReply({ kind: "failed", reason: request.key }), /^400 [!-~]{0,600}\n$/);
   }
 });

@@ -1,7 +1,7 @@
 import { unreachable } from "../../core/unreachable.ts";
 import { escapeField, joinValues } from "../../wire/tab-fields.ts";
 import { plainReason } from "../../wire/text-reason.ts";
-import { encodeText } from "../../wire/text.ts";
+import { encodeText, encodeTextAsLatin1 } from "../../wire/text.ts";
 import { type DictRow, type IterateFlags } from "./iteration.ts";
 
 /** What a table answers, in the shape it does. */
@@ -18,24 +18,27 @@ export type CommitOutcome =
   | { readonly kind: "failed"; readonly reason: string }
   | { readonly kind: "uncertain"; readonly reason: string };
 
-const NOT_FOUND = Buffer.from("N\n");
+const NOT_FOUND = "N\n";
 
 /** After the rows of an iteration that succeeded, and instead of rows that there are none of. */
 export const ITERATION_END: Buffer = Buffer.from("\n");
 
-/** @param takesSeveralValues whether the client knows `M` */
-export function encodeLookupReply(answer: DictAnswer, takesSeveralValues: boolean): Buffer {
+/**
+ * One character a byte.
+ * @param takesSeveralValues whether the client knows `M`
+ */
+export function encodeLookupReply(answer: DictAnswer, takesSeveralValues: boolean): string {
   switch (answer.kind) {
     case "found": {
       const { value, values } = answer;
       if (takesSeveralValues && values !== undefined && values.length > 1)
-        return encodeText(`M${joinValues(values)}\n`);
-      return encodeText(`O${escapeField(value)}\n`);
+        return encodeTextAsLatin1(`M${joinValues(values)}\n`);
+      return encodeTextAsLatin1(`O${escapeField(value)}\n`);
     }
     case "absent":
       return NOT_FOUND;
     case "failed":
-      return encodeFailure(answer.reason);
+      return encodeTextAsLatin1(failureText(answer.reason));
     default:
       return unreachable(answer);
   }
@@ -51,27 +54,30 @@ export function encodeRows(rows: readonly DictRow[], flags: Pick<IterateFlags, "
 
 /** Ends an iteration, in place of ITERATION_END. */
 export function encodeIterationFailure(reason: string): Buffer {
-  return encodeFailure(reason);
+  return encodeText(failureText(reason));
 }
 
-/** @param isAsync whether it answers COMMIT_ASYNC */
-export function encodeCommitReply(id: number, isAsync: boolean, outcome: CommitOutcome): Buffer {
+/**
+ * One character a byte.
+ * @param isAsync whether it answers COMMIT_ASYNC
+ */
+export function encodeCommitReply(id: number, isAsync: boolean, outcome: CommitOutcome): string {
   const start = isAsync ? "A" : "";
   switch (outcome.kind) {
     case "done":
-      return Buffer.from(`${start}O${id}\n`);
+      return `${start}O${id}\n`;
     case "absent":
-      return Buffer.from(`${start}N${id}\n`);
+      return `${start}N${id}\n`;
     case "failed":
-      return Buffer.from(`${start}F${id}\t${plainReason(outcome.reason)}\n`);
+      return encodeTextAsLatin1(`${start}F${id}\t${plainReason(outcome.reason)}\n`);
     case "uncertain":
-      return Buffer.from(`${start}W${id}\t${plainReason(outcome.reason)}\n`);
+      return encodeTextAsLatin1(`${start}W${id}\t${plainReason(outcome.reason)}\n`);
     default:
       return unreachable(outcome);
   }
 }
 
 /** A plain reason holds nothing that a field would have to escape. */
-function encodeFailure(reason: string): Buffer {
-  return Buffer.from(`F${plainReason(reason)}\n`);
+function failureText(reason: string): string {
+  return `F${plainReason(reason)}\n`;
 }

@@ -44,7 +44,7 @@ function describe(action: DictAction): string {
       return `commit ${action.id} for ${action.user}${time}${expiry}${marks}: ${changes.join(", ")}`;
     }
     case "reply":
-      return `reply ${action.bytes.toString()}`;
+      return `reply ${action.text}`;
     case "close":
       return `close: ${action.reason}`;
   }

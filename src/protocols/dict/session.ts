@@ -42,8 +42,8 @@ export type DictAction =
       /** The values are not for logs. */
       readonly hidesValues: boolean;
     }
-  /** An answer that needs no table. */
-  | { readonly kind: "reply"; readonly bytes: Buffer }
+  /** An answer that needs no table; one character a byte. */
+  | { readonly kind: "reply"; readonly text: string }
   /** Once what came before is answered, and with no answer to this. `reason` is for the log. */
   | { readonly kind: "close"; readonly reason: string };
 
@@ -149,7 +149,7 @@ function onTransaction(
       const { changes, user, expireSeconds, timestamp, hidesValues, refusal } = transaction;
       if (refusal === undefined)
         return act(state, { kind: "commit", id, isAsync, changes, user, expireSeconds, timestamp, hidesValues });
-      return act(state, { kind: "reply", bytes: encodeCommitReply(id, isAsync, { kind: "failed", reason: refusal }) });
+      return act(state, { kind: "reply", text: encodeCommitReply(id, isAsync, { kind: "failed", reason: refusal }) });
     }
     default:
       return unreachable(command);

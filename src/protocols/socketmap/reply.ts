@@ -1,7 +1,7 @@
 import { unreachable } from "../../core/unreachable.ts";
-import { encodeNetstring } from "../../wire/netstring.ts";
+import { encodeNetstringAsLatin1 } from "../../wire/netstring.ts";
 import { plainReason } from "../../wire/text-reason.ts";
-import { decodeText, encodeText } from "../../wire/text.ts";
+import { decodeText, encodeTextAsLatin1 } from "../../wire/text.ts";
 
 /** Longest socketmap reply, in bytes, framing excluded. Source: socketmap_table(5), socketmap_max_reply_size. */
 export const MAX_REPLY_BYTES = 100_000;
@@ -13,22 +13,20 @@ export type SocketmapAnswer =
   | { readonly kind: "failed"; readonly reason: string };
 
 const ABSENT: SocketmapAnswer = { kind: "absent" };
-const NOTFOUND = encodeNetstring("NOTFOUND ");
-/** A UTF-16 unit needs three bytes at the most. */
-const SURELY_SHORT_UNITS = Math.floor(MAX_REPLY_BYTES / 3);
+const FOUND = "OK ";
+const NOTFOUND = encodeNetstringAsLatin1("NOTFOUND ");
 
 /**
- * A value that Postfix would not read becomes TEMP, never a part of it.
+ * One character a byte. A value that Postfix would not read becomes TEMP, never a part of it.
  * An empty value stays: it is a fault of the configuration in a map, but a match in a list of domains.
  */
-export function encodeReply(answer: SocketmapAnswer): Buffer {
+export function encodeReply(answer: SocketmapAnswer): string {
   switch (answer.kind) {
     case "found": {
-      const reply = `OK ${answer.value}`;
-      if (reply.length <= SURELY_SHORT_UNITS) return encodeNetstring(reply);
-      const bytes = encodeText(reply);
-      if (bytes.length <= MAX_REPLY_BYTES) return encodeNetstring(bytes);
-      return encodeTemp(`answer of ${bytes.length} bytes, more than the ${MAX_REPLY_BYTES} that Postfix reads`);
+      const value = encodeTextAsLatin1(answer.value);
+      const bytes = FOUND.length + value.length;
+      if (bytes <= MAX_REPLY_BYTES) return `${bytes}:${FOUND}${value},`;
+      return encodeTemp(`answer of ${bytes} bytes, more than the ${MAX_REPLY_BYTES} that Postfix reads`);
     }
     case "absent":
       return NOTFOUND;
@@ -62,6 +60,6 @@ export function decodeReply(payload: Buffer): SocketmapAnswer {
   }
 }
 
-function encodeTemp(reason: string): Buffer {
-  return encodeNetstring(`TEMP ${plainReason(reason)}`);
+function encodeTemp(reason: string): string {
+  return encodeNetstringAsLatin1(`TEMP ${plainReason(reason)}`);
 }

@@ -12,15 +12,15 @@ export type TcpTableAnswer =
   | { readonly kind: "failed"; readonly reason: string };
 
 /** In tcp_table, 500 means that there is no such key, and nothing worse. */
-const NOT_FOUND = Buffer.from("500 not%20found\n");
+const NOT_FOUND = "500 not%20found\n";
 export const NOT_SUPPORTED = encodeTemporaryError("put is not supported");
 
-/** A value that Postfix would not read becomes 400, never a part of it. */
-export function encodeReply(answer: TcpTableAnswer): Buffer {
+/** In ASCII. A value that Postfix would not read becomes 400, never a part of it. */
+export function encodeReply(answer: TcpTableAnswer): string {
   switch (answer.kind) {
     case "found": {
       const line = `200 ${encodePercent(answer.value)}\n`;
-      if (line.length <= MAX_REPLY_BYTES) return Buffer.from(line);
+      if (line.length <= MAX_REPLY_BYTES) return line;
       return encodeTemporaryError(
         `answer of ${line.length} bytes, more than the ${MAX_REPLY_BYTES} that Postfix reads`,
       );
@@ -34,6 +34,6 @@ export function encodeReply(answer: TcpTableAnswer): Buffer {
   }
 }
 
-function encodeTemporaryError(reason: string): Buffer {
-  return Buffer.from(`400 ${encodePercent(plainReason(reason))}\n`);
+function encodeTemporaryError(reason: string): string {
+  return `400 ${encodePercent(plainReason(reason))}\n`;
 }

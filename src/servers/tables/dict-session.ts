@@ -64,7 +64,7 @@ export class DictSession implements TableSession {
       case "commit":
         return this.#commit(action).then((outcome) => ({
           kind: "reply",
-          bytes: encodeCommitReply(action.id, action.isAsync, outcome),
+          text: encodeCommitReply(action.id, action.isAsync, outcome),
         }));
       case "reply":
         return action;
@@ -81,7 +81,7 @@ export class DictSession implements TableSession {
   }
 
   #toTurn(answer: Answer): Turn {
-    return { kind: "reply", bytes: encodeLookupReply(answer, this.#takesSeveralValues) };
+    return { kind: "reply", text: encodeLookupReply(answer, this.#takesSeveralValues) };
   }
 
   async #commit({ changes: given, user, expireSeconds }: Commit): Promise<WriteOutcome> {

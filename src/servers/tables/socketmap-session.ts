@@ -34,4 +34,4 @@ export class SocketmapSession implements TableSession {
   }
 }
 
-const toTurn = (answer: Answer): Turn => ({ kind: "reply", bytes: encodeReply(answer) });
+const toTurn = (answer: Answer): Turn => ({ kind: "reply", text: encodeReply(answer) });

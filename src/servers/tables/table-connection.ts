@@ -99,7 +99,7 @@ export class TableConnection {
   #take(turn: Turn): void {
     switch (turn.kind) {
       case "reply":
-        return this.#connection.writeBytes(turn.bytes);
+        return this.#connection.writeText(turn.text);
       case "stream":
         this.#isUnderWay = true;
         void this.#stream(turn.pages);

@@ -1,6 +1,7 @@
 /** What a session wants done with one request of its client. */
 export type Turn =
-  | { readonly kind: "reply"; readonly bytes: Buffer }
+  /** One character a byte. */
+  | { readonly kind: "reply"; readonly text: string }
   /** A reply of any length, written as the client takes it. */
   | { readonly kind: "stream"; readonly pages: AsyncIterable<Buffer> }
   /** Requests that have no reply. */

@@ -32,7 +32,7 @@ export class TcpTableSession implements TableSession {
       case "malformed":
         return { kind: "close", reason: request.reason };
       case "put":
-        return { kind: "reply", bytes: NOT_SUPPORTED };
+        return { kind: "reply", text: NOT_SUPPORTED };
       case "get": {
         const table = this.#tables.find(this.#name);
         if (table === undefined) return toTurn({ kind: "failed", reason: `there is no table ${this.#name}` });
@@ -43,4 +43,4 @@ export class TcpTableSession implements TableSession {
   }
 }
 
-const toTurn = (answer: Answer): Turn => ({ kind: "reply", bytes: encodeReply(answer) });
+const toTurn = (answer: Answer): Turn => ({ kind: "reply", text: encodeReply(answer) });

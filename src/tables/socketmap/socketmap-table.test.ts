@@ -25,7 +25,7 @@ function serveMap(entries: ReadonlyMap<string, string>): (socket: Socket) => voi
       for (let request = decoder.next(); request !== undefined; request = decoder.next()) {
         assert.ok(request.kind === "query" && request.map === "users");
         const value = entries.get(request.key);
-        socket.write(encodeReply(value === undefined ? { kind: "absent" } : { kind: "found", value }));
+        socket.write(encodeReply(value === undefined ? { kind: "absent" } : { kind: "found", value }), "latin1");
       }
     });
   };
