@@ -31,6 +31,9 @@ export interface VerifyOptions {
   readonly ignoreFolders: readonly string[];
   readonly ignoreFlags: readonly string[];
   readonly ignoreSizes: boolean;
+  readonly verifiesCertificates: boolean;
+  /** For each step of an IMAP connection, in ms. */
+  readonly timeoutMs: number;
 }
 
 const userTemplate = (): OptionSchema<string> =>
@@ -64,6 +67,11 @@ const verifyEntries = {
     example: '["$Junk", "$NotJunk"]',
     defaultText: "[]",
   }),
+  check_certificates: withDefault(flag(), "true", {
+    description:
+      "Refuses a store whose certificate is not trusted, or is another host's: the master password goes there.",
+  }),
+  timeout: withDefault(duration(1000), "5m", { description: "For each answer of a store." }),
   ignore_sizes: withDefault(flag(), "false", {
     description: "Does not compare the sizes of messages, for stores that count them differently.",
   }),
@@ -141,6 +149,8 @@ export function toMovesOptions(given: SectionOutput<typeof movesEntries>): Moves
       ignoreFolders: given.verify.ignore_folders,
       ignoreFlags: given.verify.ignore_flags,
       ignoreSizes: given.verify.ignore_sizes,
+      verifiesCertificates: given.verify.check_certificates,
+      timeoutMs: given.verify.timeout,
     },
     folder: given.folder,
   };

@@ -26,7 +26,7 @@ import type { Residence } from "./tools.ts";
 
 export interface MovesParts extends RunParts {
   readonly limits: () => QueueLimits;
-  readonly defaultPreset: () => string;
+  readonly defaultPreset: () => string | undefined;
   readonly residence: Residence;
   /** Why deliveries may reach stores past us, such as a view with `direct: true`; undefined: they cannot. */
   readonly bypass: () => string | undefined;

@@ -48,6 +48,8 @@ export interface MoveCommands {
 }
 
 export interface StoreChecks {
+  /** Why such a move cannot be checked; undefined: it can. */
+  faultOf(from: string, to: string): string | undefined;
   /** Compares the two mailboxes and writes a report. @throws ActFailed where it cannot tell */
   compare(
     subject: MoveSubject,

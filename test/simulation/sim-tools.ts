@@ -91,6 +91,7 @@ export function createSimTools(process: SimProcess): Pick<RunParts, "commands" |
       forget: () => Promise.resolve(),
     },
     checks: {
+      faultOf: () => undefined,
       async compare({ user, from, to }) {
         await process.sleep(random.between(0, 1_000));
         fail("check");

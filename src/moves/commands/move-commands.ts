@@ -36,6 +36,9 @@ const STOP = { termMs: 3_000, killMs: 10_000 } as const;
 // oxlint-disable-next-line no-control-regex
 const UNFIT_FOR_FILES = /[\u0000-\u001f\u007f"'\\]/;
 
+/** By which `doveadm kick` says that there was no session: EX_NOHOST, seen with Dovecot 2.3.19. */
+const NOBODY_KICKED = 68;
+
 interface Values {
   readonly values: PlaceholderValues;
   readonly secrets: ReadonlyMap<string, string>;
@@ -98,6 +101,7 @@ export function createMoveCommands({ options, backends, clock }: CommandParts): 
     readonly templates: readonly string[] | undefined;
     readonly isSync: boolean;
     readonly isCaptured: boolean;
+    readonly fineCodes?: readonly number[];
   }
 
   /** @returns undefined where there is no such command */
@@ -108,7 +112,7 @@ export function createMoveCommands({ options, backends, clock }: CommandParts): 
   ): Promise<CommandEnd | undefined> {
     const preset = presetOf(subject);
     const { values, secrets, tls } = valuesFor(subject);
-    const { templates = [], isSync, isCaptured } = choose(preset, tls);
+    const { templates = [], isSync, isCaptured, fineCodes = [] } = choose(preset, tls);
     if (templates.length === 0) return undefined;
     const words = templates.map((template) => substituteWord(template, values));
     const scratch = folders();
@@ -128,6 +132,7 @@ export function createMoveCommands({ options, backends, clock }: CommandParts): 
       folder: scratch.scratchPath(moveId),
       logPath: scratch.logPath(moveId),
       isCaptured,
+      fineCodes,
       timeoutMs: isSync ? timeoutMs : shortTimeoutMs,
     };
     return runWithRetries(command, retries, supervised, clock);
@@ -169,7 +174,7 @@ export function createMoveCommands({ options, backends, clock }: CommandParts): 
       await run(({ unlock }) => short(unlock), subject, supervised);
     },
     async kick(subject, supervised) {
-      await run(({ kick }) => short(kick), subject, supervised);
+      await run(({ kick }) => ({ ...short(kick), fineCodes: [NOBODY_KICKED] }), subject, supervised);
     },
     async countSessions(subject, supervised) {
       const asked = await run(({ sessions }) => short(sessions, true), subject, supervised);

@@ -16,7 +16,8 @@ const words = (example: string): OptionSchema<readonly string[]> => list(word(),
 const sharedEntries = {
   kick: optional(words('[doveadm, kick, "{user}"]'), {
     description:
-      "Ends the user's sessions at the old store: after the lock, again when no login can be on its way any more, and after the switch.",
+      "Ends the user's sessions at the old store: after the lock, again when no login can be on its way any more, and after the switch. " +
+      "Exit code 68, by which doveadm says that there was none, is as good as 0.",
     example: '[ssh, old.example, doveadm, kick, "{user}"]',
   }),
   sessions: optional(words('[doveadm, -f, flow, who, -1, "{user}"]'), {

@@ -39,6 +39,8 @@ export interface CommandRun {
   /** Stdout comes back instead, up to `MAX_OUTPUT_BYTES` of it. */
   readonly isCaptured: boolean;
   readonly timeoutMs: number;
+  /** Exit codes that are fine beside 0. */
+  readonly fineCodes?: readonly number[];
 }
 
 export interface CommandEnd {
@@ -54,7 +56,7 @@ const KILL_MS = 5_000;
 
 /**
  * Runs a command once. Settles only when nothing of it is left, or its end could not be reached.
- * @throws ActFailed for an exit code but 0, a timeout, an abort
+ * @throws ActFailed for an exit code that is not fine, a timeout, an abort
  */
 export async function runCommand(run: CommandRun, supervised: Supervised, clock: Clock): Promise<CommandEnd> {
   const { signal } = supervised;
@@ -88,7 +90,8 @@ export async function runCommand(run: CommandRun, supervised: Supervised, clock:
     const fate = await stopGroup(group, { termMs: 0, killMs: KILL_MS }, clock);
     if (fate.kind !== "gone") throw new ActFailed(`its processes do not end: group ${group.pgid}`);
     if (why !== undefined) throw new ActFailed(why);
-    if (code !== 0) throw new ActFailed(`${run.words[0] ?? ""} ${describeExit(code, killedBy)}; see ${run.logPath}`);
+    if (code !== 0 && run.fineCodes?.includes(code ?? -1) !== true)
+      throw new ActFailed(`${run.words[0] ?? ""} ${describeExit(code, killedBy)}; see ${run.logPath}`);
     return { output: await output };
   } finally {
     timer.cancel();

@@ -1,7 +1,7 @@
 import type { Author, CreateResult, Directory, Move, NewMove } from "../../directory/directory.ts";
 import { describeNameFault, MAX_MOVES_AT_ONCE } from "../../directory/names.ts";
 import type { PlannedMove, RefusedMove, StartRequest, StartResult } from "../move-service.ts";
-import type { MoveCommands, Residence } from "../tools.ts";
+import type { MoveCommands, Residence, StoreChecks } from "../tools.ts";
 import { moveIdOf, newBatchId } from "./batches.ts";
 import { encodeEntry, FIRST_ENTRY, isOutcomeUnknown } from "./journal.ts";
 import { encodeOptions } from "./views.ts";
@@ -13,7 +13,8 @@ export interface PlanParts {
   readonly directory: Directory;
   readonly residence: Residence;
   readonly commands: Pick<MoveCommands, "faultOf">;
-  readonly defaultPreset: () => string;
+  readonly checks: Pick<StoreChecks, "faultOf">;
+  readonly defaultPreset: () => string | undefined;
   readonly bypass: () => string | undefined;
   readonly clock: { wallMs(): number };
 }
@@ -35,9 +36,10 @@ export async function planMoves(
 ): Promise<StartResult> {
   if (request.users.length > MAX_USERS_AT_ONCE)
     throw new RangeError(`at most ${MAX_USERS_AT_ONCE} users at once: start the others later`);
+  const preset = request.preset ?? parts.defaultPreset() ?? "";
   const refused: RefusedMove[] = [];
   const wanted: Wanted[] = [];
-  const judge = createJudge(request, parts);
+  const judge = createJudge(request, preset, parts);
   for (const user of request.users) {
     const judged = await judge(user);
     if ("from" in judged) wanted.push(judged);
@@ -53,7 +55,7 @@ export async function planMoves(
   const planned: PlannedMove[] = [];
   for (let at = 0; at < wanted.length; at += MAX_MOVES_AT_ONCE) {
     const some = wanted.slice(at, at + MAX_MOVES_AT_ONCE);
-    const moves = some.map((one, index) => toNewMove(one, moveIdOf(batchId, at + index + 1), request, parts));
+    const moves = some.map((one, index) => toNewMove(one, moveIdOf(batchId, at + index + 1), request, preset));
     const result = await create(moves, authorOf(request), parts.directory);
     for (const move of result.created) {
       planned.push({ moveId: move.id, user: move.user, from: move.from, to: move.to });
@@ -82,25 +84,30 @@ async function create(moves: readonly NewMove[], author: Author, directory: Dire
 
 const authorOf = ({ author, to }: StartRequest): Author => ({ ...author, why: author.why || `move to ${to}` });
 
-const toNewMove = ({ user, from }: Wanted, id: string, request: StartRequest, parts: PlanParts): NewMove => ({
+const toNewMove = ({ user, from }: Wanted, id: string, request: StartRequest, preset: string): NewMove => ({
   id,
   user,
   from,
   to: request.to,
-  optionsJson: encodeOptions({ preset: request.preset ?? parts.defaultPreset() }),
+  optionsJson: encodeOptions({ preset }),
   state: FIRST_ENTRY.state.phase,
   entryJson: encodeEntry(FIRST_ENTRY),
 });
 
-function createJudge(request: StartRequest, parts: PlanParts): (user: string) => Promise<Wanted | RefusedMove> {
-  const { directory, residence, commands } = parts;
-  const { to, preset = parts.defaultPreset() } = request;
+function createJudge(
+  request: StartRequest,
+  preset: string,
+  parts: PlanParts,
+): (user: string) => Promise<Wanted | RefusedMove> {
+  const { directory, residence, commands, checks } = parts;
+  const { to } = request;
   const seen = new Set<string>();
   const faults = new Map<string, string | undefined>();
   const bypass = request.isUnproven === true ? undefined : parts.bypass();
 
   function faultOf(from: string): string | undefined {
-    if (!faults.has(from)) faults.set(from, commands.faultOf(from, to, preset));
+    if (preset === "") return "no preset was named, and moves.preset says none";
+    if (!faults.has(from)) faults.set(from, commands.faultOf(from, to, preset) ?? checks.faultOf(from, to));
     return faults.get(from);
   }
 
