@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import type { BackendFlags } from "./admin/backend.ts";
+import type { HistoryFlags } from "./admin/history.ts";
 import type { HoldFlags, ReleaseFlags } from "./admin/hold.ts";
 import type { StatusFlags } from "./admin/status.ts";
 import type { UserFlags, UserListFlags } from "./admin/user.ts";
@@ -40,8 +41,8 @@ export function addAdminCommands(program: Command, exitWith: (code: number) => v
     });
   json(add(program, "history <user>", "what was done with a user, the newest first"))
     .option("--limit <number>", "changes shown; default: 100")
-    .action(async (user: string, flags: AdminFlags & { json?: true; limit?: string }) => {
-      const { runHistory } = await import("./admin/hold.ts");
+    .action(async (user: string, flags: HistoryFlags) => {
+      const { runHistory } = await import("./admin/history.ts");
       exitWith(await runHistory(user, flags, process));
     });
   add(program, "reload", "read the configuration anew; exits 0 when it took effect").action(
@@ -64,12 +65,16 @@ export function addAdminCommands(program: Command, exitWith: (code: number) => v
     ["disable", true],
     ["enable", false],
   ] as const)
-    json(add(backend, `${word} <backend>`, isDisabled ? "its users hear 4xx" : "back in service")).action(
-      async (name: string, flags: BackendFlags) => {
-        const { runBackendDisabled } = await import("./admin/backend.ts");
-        exitWith(await runBackendDisabled(name, isDisabled, flags, process));
-      },
-    );
+    json(
+      add(
+        backend,
+        `${word} <backend>`,
+        isDisabled ? "its users hear 4xx, until it is enabled or the daemon restarts" : "back in service",
+      ),
+    ).action(async (name: string, flags: BackendFlags) => {
+      const { runBackendDisabled } = await import("./admin/backend.ts");
+      exitWith(await runBackendDisabled(name, isDisabled, flags, process));
+    });
 
   const user = program.command("user").description("who lives where: the directory");
   json(add(user, "get <user...>", "entry, holds and move; exits 1 if one has no entry")).action(

@@ -1,8 +1,8 @@
 import { EXIT } from "../../core/exit-codes.ts";
 import type { CommandIo } from "../command-io.ts";
-import { backendRow } from "./status.ts";
+import { formatBackends } from "./status.ts";
 import type { BackendState } from "./status.ts";
-import { formatTable, withAdmin } from "./with-admin.ts";
+import { withAdmin } from "./with-admin.ts";
 import type { AdminFlags } from "./with-admin.ts";
 
 export interface BackendFlags extends AdminFlags {
@@ -33,7 +33,7 @@ export async function runBackendDisabled(
 
 function show({ backends }: Backends, { json }: BackendFlags, { stdout }: CommandIo): number {
   if (json === true) for (const backend of backends) stdout.write(`${JSON.stringify(backend)}\n`);
-  else stdout.write(formatTable(backends.map((backend) => backendRow(backend, undefined))));
+  else stdout.write(formatBackends(backends, undefined));
   return EXIT.ok;
 }
 

@@ -1,9 +1,10 @@
 import { EXIT } from "../../core/exit-codes.ts";
 import { parseDuration } from "../../core/units.ts";
-import { CommandFault } from "../command-io.ts";
 import type { CommandIo } from "../command-io.ts";
-import type { HoldState } from "./status.ts";
-import { formatAge, withAdmin } from "./with-admin.ts";
+import { count, formatAge, formatTime, shown } from "./format.ts";
+import { showProgress } from "./hold-progress.ts";
+import type { DeliveryState, HoldState } from "./status.ts";
+import { forEachUser, withAdmin } from "./with-admin.ts";
 import type { AdminFlags } from "./with-admin.ts";
 
 export interface HoldFlags extends AdminFlags {
@@ -13,77 +14,111 @@ export interface HoldFlags extends AdminFlags {
   readonly json?: true;
 }
 
-interface Left {
-  readonly user: string;
-  readonly session: string;
-  readonly backend?: string;
-  readonly stage: string;
-  readonly age_ms: number;
-}
-
 interface HoldReply {
   readonly hold: HoldState;
   readonly drain:
     | { readonly outcome: "drained"; readonly waited_for: number; readonly cut: number; readonly settled_ms: number }
-    | { readonly outcome: "under-way"; readonly left: readonly Left[] }
+    | { readonly outcome: "under-way"; readonly left: readonly DeliveryState[] }
     | { readonly outcome: "uncertain"; readonly until: string; readonly why: string };
 }
 
-/** Users held at a time: each waits for its own drain. */
-const AT_ONCE = 50;
+/** Users held at a time: each waits for its own drain, and the progress needs a connection, too. */
+const AT_ONCE = 40;
+
+/** As shells tell the end by a SIGINT. */
+const INTERRUPTED = 130;
 
 /**
  * `mailshunt hold`.
- * @returns 0 only when every user is drained: from then on no byte of their mail reaches a store until the release; else 75
+ * @returns 0 only when every user is drained: from then on no byte of their mail reaches a store until the release; 75
+ * when one is held and not drained; 130 when it was interrupted; else as `withAdmin`
  */
 export async function runHold(users: readonly string[], flags: HoldFlags, io: CommandIo): Promise<number> {
   const deadlineMs = flags.deadline === undefined ? undefined : durationOf(flags.deadline, io);
   if (deadlineMs === "bad") return EXIT.usage;
   return withAdmin(flags, io, async (client) => {
-    let exitCode: number = EXIT.ok;
-    const hold = async (user: string): Promise<void> => {
+    /** Asked for, and not answered. */
+    const waiting = new Set<string>();
+    const held: string[] = [];
+    const hold = async (user: string): Promise<number> => {
       const { owner, reason } = flags;
-      const reply = await client.ask<HoldReply>("POST", "/v1/holds", {
-        body: { user, owner, reason, deadline_ms: deadlineMs },
-      });
-      if (reply.drain.outcome !== "drained") exitCode = EXIT.tempFail;
-      io.stdout.write(flags.json === true ? `${JSON.stringify(reply)}\n` : toText(reply));
+      waiting.add(user);
+      try {
+        const body = { user, owner, reason, deadline_ms: deadlineMs };
+        const reply = await client.ask<HoldReply>("POST", "/v1/holds", { body });
+        held.push(user);
+        io.stdout.write(flags.json === true ? `${JSON.stringify(reply)}\n` : toText(reply));
+        return reply.drain.outcome === "drained" ? EXIT.ok : EXIT.tempFail;
+      } finally {
+        waiting.delete(user);
+      }
     };
-    for (let first = 0; first < users.length; first += AT_ONCE)
-      await Promise.all(users.slice(first, first + AT_ONCE).map(hold));
-    return exitCode;
+    const interruption = onInterrupt();
+    const endProgress = showProgress(client, waiting, io);
+    try {
+      const done = forEachUser(users, io, hold, AT_ONCE);
+      const exitCode = await Promise.race([done, interruption.happened]);
+      if (exitCode !== INTERRUPTED) return exitCode;
+      // It ends with the connection, and somebody else tells how.
+      done.catch(() => undefined);
+      io.stderr.write(interruptedText([...held, ...waiting], flags));
+      return exitCode;
+    } finally {
+      endProgress();
+      interruption.forget();
+    }
   });
 }
 
+function onInterrupt(): { readonly happened: Promise<number>; forget(): void } {
+  const { promise: happened, resolve } = Promise.withResolvers<number>();
+  const onSignal = (): void => resolve(INTERRUPTED);
+  // A second one ends the process as ever.
+  process.once("SIGINT", onSignal);
+  return { happened, forget: () => void process.off("SIGINT", onSignal) };
+}
+
+function interruptedText(users: readonly string[], { owner }: HoldFlags): string {
+  if (users.length === 0) return "mailshunt: interrupted: nobody is held by this command\n";
+  const command = `mailshunt release ${users.map(quoted).join(" ")}${owner === undefined ? "" : ` --owner ${quoted(owner)}`}`;
+  const who = users.length === 1 ? `${shown(users[0] ?? "")} stays held` : `${users.length} users stay held`;
+  return `mailshunt: interrupted: ${who} until the deadline or a release: ${command}\n`;
+}
+
+const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
+
 function durationOf(given: string, { stderr }: CommandIo): number | "bad" {
   const parsed = parseDuration(given, "m");
-  if (parsed.kind === "ok") return parsed.value;
-  stderr.write(`mailshunt: --deadline: ${parsed.reason}\n`);
+  if (parsed.kind === "ok" && parsed.value >= MIN_DEADLINE_MS) return parsed.value;
+  const reason = parsed.kind === "ok" ? `"${given}" is too short: a deadline is 1s at least` : parsed.reason;
+  stderr.write(`mailshunt: --deadline: ${reason}\n`);
   return "bad";
 }
 
+const MIN_DEADLINE_MS = 1_000;
+
 function toText({ hold, drain }: HoldReply): string {
-  const held = `${hold.user} is held until ${hold.deadline}`;
+  const held = `${shown(hold.user)} is held until ${formatTime(hold.deadline)}`;
   switch (drain.outcome) {
     case "drained": {
-      const waited = drain.waited_for === 0 ? "nothing was under way" : `waited for ${count(drain.waited_for)}`;
-      const cut = drain.cut === 0 ? "" : `, of which ${drain.cut} cut off`;
-      const settled = drain.settled_ms === 0 ? "" : `, and ${formatAge(drain.settled_ms)} for one whose end is unknown`;
-      return `${held}: drained (${waited}${cut}${settled})\n`;
+      const { waited_for: waitedFor, cut, settled_ms: settledMs } = drain;
+      const waited =
+        waitedFor === 0 ? "nothing was under way" : `waited for ${count(waitedFor, "delivery", "deliveries")}`;
+      const cutOff = cut === 0 ? "" : `, of which ${cut} cut off before the end of the message`;
+      const settled = settledMs === 0 ? "" : `, and ${formatAge(settledMs)} for what had no answer`;
+      return `${held}: drained (${waited}${cutOff}${settled})\n`;
     }
     case "under-way": {
       const left = drain.left.map(
         ({ session, backend = "-", stage, age_ms: ageMs }) =>
-          `  session ${session} to ${backend}: ${stage}, ${formatAge(ageMs)}\n`,
+          `  session ${shown(session)} to ${shown(backend)}: ${stage}, ${formatAge(ageMs)}\n`,
       );
-      return `${held}: NOT drained, still under way:\n${left.join("")}`;
+      return `${held}: NOT drained, still under way (hold again to go on waiting):\n${left.join("")}`;
     }
     case "uncertain":
-      return `${held}: NOT drained before ${drain.until}: ${drain.why}\n`;
+      return `${held}: NOT drained before ${formatTime(drain.until)}: ${shown(drain.why)} (hold again then)\n`;
   }
 }
-
-const count = (deliveries: number): string => `${deliveries} ${deliveries === 1 ? "delivery" : "deliveries"}`;
 
 export interface ReleaseFlags extends AdminFlags {
   readonly owner?: string;
@@ -98,48 +133,20 @@ interface ReleaseReply {
 
 /** `mailshunt release`. @returns 0 when nobody of them is held by this owner any more, whoever else holds them */
 export async function runRelease(users: readonly string[], flags: ReleaseFlags, io: CommandIo): Promise<number> {
-  return withAdmin(flags, io, async (client) => {
-    for (const user of users) {
-      const query = { user, owner: flags.owner };
-      const reply = await client.ask<ReleaseReply>("DELETE", "/v1/holds", { query });
-      const text = reply.released ? "released" : "was not held";
-      io.stdout.write(
-        flags.json === true
-          ? `${JSON.stringify(reply)}\n`
-          : `${reply.user} ${text}${reply.still_held ? ", and is still held by another owner" : ""}\n`,
-      );
-    }
-    return EXIT.ok;
-  });
+  return withAdmin(flags, io, async (client) =>
+    forEachUser(users, io, async (user) => {
+      const reply = await client.ask<ReleaseReply>("DELETE", "/v1/holds", { query: { user, owner: flags.owner } });
+      io.stdout.write(flags.json === true ? `${JSON.stringify(reply)}\n` : releaseText(reply, flags));
+      return EXIT.ok;
+    }),
+  );
 }
 
-/** `mailshunt history`. @returns 0 */
-export async function runHistory(
-  user: string,
-  flags: AdminFlags & { readonly json?: true; readonly limit?: string },
-  io: CommandIo,
-): Promise<number> {
-  return withAdmin(flags, io, async (client) => {
-    if (flags.limit !== undefined && !/^\d+$/.test(flags.limit))
-      throw new CommandFault(EXIT.usage, "--limit: expected a whole number");
-    const { changes } = await client.ask<{ changes: readonly HistoryChange[] }>("GET", "/v1/history", {
-      query: { user, limit: flags.limit },
-    });
-    for (const change of changes) io.stdout.write(flags.json === true ? `${JSON.stringify(change)}\n` : lineOf(change));
-    return EXIT.ok;
-  });
-}
-
-interface HistoryChange {
-  readonly at: string;
-  readonly what: string;
-  readonly from?: string;
-  readonly to?: string;
-  readonly who: string;
-  readonly why: string;
-}
-
-function lineOf({ at, what, from, to, who, why }: HistoryChange): string {
-  const change = [from, to].filter((end) => end !== undefined).join(" → ");
-  return `${at}  ${what}${change === "" ? "" : ` ${change}`}  by ${who}${why === "" ? "" : `: ${why}`}\n`;
+function releaseText(
+  { user, released, still_held: isStillHeld }: ReleaseReply,
+  { owner = "admin" }: ReleaseFlags,
+): string {
+  const text = released ? "released" : isStillHeld ? `was not held by ${shown(owner)}` : "was not held";
+  const others = isStillHeld ? `, and is still held: see \`mailshunt user get ${quoted(user)}\`` : "";
+  return `${shown(user)}: ${text}${others}\n`;
 }

@@ -1,9 +1,12 @@
 import { readFileSync } from "node:fs";
-import { AdminRefused, AdminUnreachable, connectAdmin } from "../../admin/client.ts";
+import { AdminCutOff, AdminRefused, AdminUnreachable, connectAdmin } from "../../admin/client.ts";
 import type { AdminClient } from "../../admin/client.ts";
 import { EXIT } from "../../core/exit-codes.ts";
 import { CommandFault } from "../command-io.ts";
 import type { CommandIo } from "../command-io.ts";
+import { shown } from "./format.ts";
+
+export { formatAge, formatTable } from "./format.ts";
 
 /** What every command that speaks with a running daemon may be given. */
 export interface AdminFlags {
@@ -13,7 +16,7 @@ export interface AdminFlags {
 
 /**
  * Connects to the daemon for one command.
- * @returns what `act` returns; 69 where no daemon answers, 75 where it cannot do it now, 64 where it refuses
+ * @returns what `act` returns; 69 where no daemon answers, 75 where it cannot do it now or went away, 64 where it refuses
  */
 export async function withAdmin(
   flags: AdminFlags,
@@ -34,9 +37,42 @@ export async function withAdmin(
   }
 }
 
+/**
+ * Does the same for each: what the daemon refuses for one is told, and the others have their turn.
+ * @param atOnce how many are under way at a time
+ * @returns 0, or the highest exit code of those that were refused
+ */
+export async function forEachUser(
+  users: readonly string[],
+  { stderr }: CommandIo,
+  act: (user: string) => Promise<number>,
+  atOnce = 1,
+): Promise<number> {
+  let exitCode: number = EXIT.ok;
+  const waiting = users.values();
+  async function take(): Promise<void> {
+    for (const user of waiting)
+      try {
+        exitCode = Math.max(exitCode, await act(user));
+      } catch (error) {
+        const refused = exitCodeOf(error);
+        // Without a daemon the others need not be tried.
+        if (refused === undefined || !(error instanceof AdminRefused) || isAboutUs(error)) throw error;
+        stderr.write(`mailshunt: ${shown(user)}: ${shown(error.message)}\n`);
+        exitCode = Math.max(exitCode, refused);
+      }
+  }
+  await Promise.all(Array.from({ length: Math.min(atOnce, users.length) }, take));
+  return exitCode;
+}
+
+/** Whoever is not let in, or asks for what is not configured, need not ask again. */
+const isAboutUs = ({ status }: AdminRefused): boolean => status === 401 || status === 501;
+
 export function exitCodeOf(error: unknown): number | undefined {
   if (error instanceof CommandFault) return error.exitCode;
   if (error instanceof AdminUnreachable) return EXIT.unavailable;
+  if (error instanceof AdminCutOff) return EXIT.tempFail;
   if (!(error instanceof AdminRefused)) return undefined;
   if (error.status === 503 || error.status === 409) return EXIT.tempFail;
   return error.status >= 500 && error.status !== 501 ? EXIT.software : EXIT.usage;
@@ -49,25 +85,4 @@ function readToken(path: string | undefined): string | undefined {
   } catch (error) {
     throw new CommandFault(EXIT.noInput, `cannot read ${path}: ${error instanceof Error ? error.message : ""}`);
   }
-}
-
-/** `3.2 s`, `4 min`: the larger of two units is enough for a reader. */
-export function formatAge(ms: number): string {
-  if (ms < 1000) return `${Math.round(ms)} ms`;
-  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;
-  if (ms < 3_600_000) return `${Math.round(ms / 60_000)} min`;
-  return ms < 86_400_000 ? `${(ms / 3_600_000).toFixed(1)} h` : `${Math.round(ms / 86_400_000)} d`;
-}
-
-/** Columns as wide as they need, two blanks between. */
-export function formatTable(rows: readonly (readonly string[])[]): string {
-  const widths = rows.reduce<number[]>((found, row) => {
-    for (const [at, cell] of row.entries()) found[at] = Math.max(found[at] ?? 0, cell.length);
-    return found;
-  }, []);
-  return rows
-    .map(
-      (row) => `${row.map((cell, at) => (at === row.length - 1 ? cell : cell.padEnd(widths[at] ?? 0))).join("  ")}\n`,
-    )
-    .join("");
 }
