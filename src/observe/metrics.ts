@@ -33,7 +33,8 @@ export function createMetrics(state: MetricsState): MetricsPage {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const deliveries = new Map<string, Record<(typeof DELIVERY_RESULTS)[number], number>>();
-  const lookups = new Map<string, { protocol: string; table: string } & Record<LookupResult, number>>();
+  /** By protocol, then by table: to make one key of both would cost more than all else here. */
+  const lookups = new Map<string, Map<string, Record<LookupResult, number>>>();
 
   const info = new Gauge({
     name: "mailshunt_build_info",
@@ -53,8 +54,9 @@ export function createMetrics(state: MetricsState): MetricsPage {
     "Lookups of table clients answered.",
     ["protocol", "table", "result"],
     (counter) => {
-      for (const { protocol, table, ...results } of lookups.values())
-        for (const result of LOOKUP_RESULTS) counter.inc({ protocol, table, result }, results[result]);
+      for (const [protocol, tables] of lookups)
+        for (const [table, results] of tables)
+          for (const result of LOOKUP_RESULTS) counter.inc({ protocol, table, result }, results[result]);
     },
   );
   const waits = new Histogram({
@@ -115,18 +117,26 @@ export function createMetrics(state: MetricsState): MetricsPage {
     return results;
   }
 
+  function lookupsOf(protocol: string, table: string): Record<LookupResult, number> {
+    let tables = lookups.get(protocol);
+    if (tables === undefined) {
+      tables = new Map();
+      lookups.set(protocol, tables);
+    }
+    let results = tables.get(table);
+    if (results === undefined) {
+      results = { found: 0, absent: 0, failed: 0 };
+      tables.set(table, results);
+    }
+    return results;
+  }
+
   return {
     onEntry(entry: LogEntry) {
       if (entry.kind === "delivery") resultsOf(entry.backend)[entry.status] += 1;
     },
     onLookup(protocol, table, result, waitedMs) {
-      const key = `${protocol} ${table}`;
-      let results = lookups.get(key);
-      if (results === undefined) {
-        results = { protocol, table, found: 0, absent: 0, failed: 0 };
-        lookups.set(key, results);
-      }
-      results[result] += 1;
+      lookupsOf(protocol, table)[result] += 1;
       if (waitedMs !== undefined) waits.observe({ protocol, table }, waitedMs / 1000);
     },
     contentType: registry.contentType,
