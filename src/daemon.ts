@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { constants as osConstants, hostname } from "node:os";
 import { resolve } from "node:path";
 import type { Config, LoadResult } from "./config/config.ts";
@@ -139,8 +140,35 @@ function loaderOf(program: DaemonOptions["program"], given: DaemonOptions["confi
 }
 
 /** The router of a configuration, as every world has it: for commands that only ask. */
-export function routerOf({ routing, backends }: Config, tables: TableSet): Router {
-  return createRouter({ options: routing, tables: tables.exact, hasBackend: (name) => backends.has(name) });
+export function routerOf({ routing, backends }: Config, tables: TableSet, directory?: RoutingDirectory): Router {
+  const hasBackend = (name: string): boolean => backends.has(name);
+  return createRouter({ options: routing, tables: tables.exact, hasBackend, directory });
+}
+
+/** The directory of a configuration, for commands that only ask. `missing`: no daemon has ever made it. */
+export interface OpenedDirectory extends RoutingDirectory {
+  readonly kind: "open" | "missing";
+  readonly path: string;
+  close(): Promise<void>;
+}
+
+/** What cannot be read cannot tell: then `find` throws why, as in the daemon. */
+export async function openDirectoryOf({ directory }: Config): Promise<OpenedDirectory | undefined> {
+  if (directory === undefined) return undefined;
+  const { path } = directory.store;
+  const nothing = (): Promise<void> => Promise.resolve();
+  if (!existsSync(path))
+    return { kind: "missing", path, find: () => ({ backend: undefined, holds: [] }), close: nothing };
+  const { openDirectoryReader } = await import("./directory/open-directory.ts");
+  try {
+    const reader = openDirectoryReader(directory);
+    return { kind: "open", path, find: (user) => reader.find(user), close: () => reader.close() };
+  } catch (error) {
+    const find = (): never => {
+      throw error;
+    };
+    return { kind: "open", path, find, close: nothing };
+  }
 }
 
 /** The tables of a configuration, for commands that only ask. What they have to say goes to `say`. */
@@ -150,6 +178,7 @@ export function openTablesOf(config: Config, say: (level: LogLevel, text: string
     tables: () => opened.exact,
     directory: config.directory === undefined ? undefined : DAEMONS_DIRECTORY,
     isLocked: () => false,
+    onLogin: () => undefined,
     resolve: createResolver({ clock: systemClock }),
   });
   const opened = openTables(config.tables, { clock: systemClock, say, views });

@@ -2,14 +2,18 @@ import type { Config } from "./config/config.ts";
 import type { Clock } from "./core/clock.ts";
 import type { LogLevel } from "./core/log.ts";
 import type { Directory } from "./directory/directory.ts";
-import type { MoveService } from "./moves/move-service.ts";
+import type { Logins } from "./moves/tools.ts";
+import type { Moves } from "./moves/moves.ts";
+import { createMoves } from "./moving.ts";
+import type { Running } from "./running.ts";
 import { HoldKeeper } from "./moves/hold-keeper.ts";
 import type { Deliveries, Delivery } from "./relay/deliveries.ts";
 import type { Parking } from "./relay/parking.ts";
 import type { RoutingDirectory } from "./routing/router.ts";
 
 export interface HoldingParts {
-  readonly options: () => Pick<Config, "hold" | "drain">;
+  readonly running: () => Running;
+  readonly logins: Logins;
   readonly deliveries: Deliveries;
   readonly parking: Parking;
   readonly clock: Clock;
@@ -20,26 +24,39 @@ export interface HoldingParts {
 export interface Holding {
   readonly directory: Directory;
   readonly keeper: HoldKeeper;
-  readonly moves: MoveService | undefined;
+  readonly moves: Moves;
+  /** Whether a user's logins must wait. Also when that cannot be told: a login that waits does no harm. */
+  isLocked(user: string): boolean;
+  /** Lets moves come to rest first. */
+  closeMoves(timeoutMs: number): Promise<void>;
   close(): Promise<void>;
 }
 
 export function startHolding(directory: Directory, parts: HoldingParts): Holding {
-  const { deliveries, parking, clock, say, options } = parts;
+  const { deliveries, parking, clock, say, running, logins } = parts;
   const keeper = new HoldKeeper({
     directory,
     deliveries,
-    options,
+    options: () => running().config,
     clock,
     say,
     onReleased: (user) => parking.release(user),
   });
+  const moves = createMoves({ directory, keeper, running, logins, clock, say });
   if (directory.startedUnclean)
     say("warning", "the last daemon did not end in order: what it had sent may still arrive, so drains wait");
   return {
     directory,
     keeper,
-    moves: undefined,
+    moves,
+    isLocked(user) {
+      try {
+        return moves.isLocked(user);
+      } catch {
+        return true;
+      }
+    },
+    closeMoves: (timeoutMs) => moves.close(timeoutMs),
     async close() {
       await keeper.close();
       await directory.close();

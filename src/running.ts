@@ -29,6 +29,8 @@ export interface BuildingParts {
   readonly directory: RoutingDirectory | undefined;
   /** Whether logins of a user must wait. */
   readonly isLocked: (userKey: string) => boolean;
+  /** Somebody was told the store in which to log in. */
+  readonly onLogin: (userKey: string) => void;
   readonly resolve: Resolver;
 }
 
@@ -36,10 +38,10 @@ export interface BuildingParts {
 export function buildRunning(
   config: Config,
   previous: Running | undefined,
-  { clock, log, loopToken, disabledBackends, directory, isLocked, resolve }: BuildingParts,
+  { clock, log, loopToken, disabledBackends, directory, isLocked, onLogin, resolve }: BuildingParts,
 ): Running {
   const { backends, routing, lmtp } = config;
-  const viewing = createViewing({ config, tables: () => tables.exact, directory, isLocked, resolve });
+  const viewing = createViewing({ config, tables: () => tables.exact, directory, isLocked, onLogin, resolve });
   const tables = openTables(
     config.tables,
     {

@@ -11,6 +11,7 @@ import { EXIT } from "./core/exit-codes.ts";
 import type { Log, LogLevel, LogMessage } from "./core/log.ts";
 import { directoryOf, missingBackends, noteUncertain, startHolding } from "./holding.ts";
 import type { Holding } from "./holding.ts";
+import { movesWithout, RecentLogins } from "./moving.ts";
 import { createMetrics } from "./observe/metrics.ts";
 import { createResolver } from "./net/resolver.ts";
 import type { DaemonLog, LogSettings } from "./observe/daemon-log.ts";
@@ -73,6 +74,7 @@ export function createServing(parts: ServingParts): Serving {
   let reloading: Promise<ReloadOutcome> = Promise.resolve({ number: 0, reasons: [] });
   let isStopping = false;
   let holding: Holding | undefined;
+  const logins = new RecentLogins(clock);
   const deliveries = new Deliveries();
   const parking = new Parking({ parkMs: 0, maxParked: 0 }, clock);
   /** Replaced configurations by which deliveries still go. */
@@ -102,7 +104,8 @@ export function createServing(parts: ServingParts): Serving {
     loopToken: randomBytes(12).toString("hex"),
     disabledBackends,
     resolve: createResolver({ clock }),
-    isLocked: () => false,
+    isLocked: (userKey: string) => holding?.isLocked(userKey) === true,
+    onLogin: (userKey: string) => logins.note(userKey),
   };
   const listeners = new ListenerSet({
     makeServer,
@@ -234,12 +237,14 @@ export function createServing(parts: ServingParts): Serving {
       const { openDirectory } = await import("./directory/open-directory.ts");
       const directory = await openDirectory(config.directory);
       holding = startHolding(directory, {
-        options: () => inEffect().config,
+        running: inEffect,
+        logins,
         deliveries,
         parking,
         clock,
         say: sayOfMoves,
       });
+      await holding.moves.recover();
     }
     listeners.open();
     probe(opened.world);
@@ -282,6 +287,8 @@ export function createServing(parts: ServingParts): Serving {
     const loaded = await parts.load();
     if (loaded.kind === "faulty") return loaded.faults.map(formatFaultLine);
     const { config } = loaded;
+    const needed = holding === undefined ? [] : movesWithout(holding.directory, config.backends);
+    if (needed.length > 0) return needed;
     const next = build(config, old);
     let prepared: PreparedListeners | undefined;
     try {
@@ -297,6 +304,7 @@ export function createServing(parts: ServingParts): Serving {
     reopenLog();
     running = next;
     parking.configure(config.hold);
+    holding?.moves.onOptionsChanged();
     const isDrained = leave(old, next);
     prepared.commit();
     listeners.open();
@@ -351,7 +359,7 @@ export function createServing(parts: ServingParts): Serving {
   /** Lets deliveries finish, those whose client has gone included, and ends them when their time is over. */
   async function endWithin({ world: last, tables, config }: Running): Promise<void> {
     const limitMs = config.process.shutdownTimeoutMs;
-    const ended = Promise.all([listeners.shutdown(), drained, whenDrained(last)]);
+    const ended = Promise.all([listeners.shutdown(), drained, whenDrained(last), holding?.closeMoves(limitMs)]);
     if (!(await isDoneWithin(ended, limitMs))) {
       say("warning", `${count(listeners.connectionCount, "client")} not finished after ${limitMs} ms: closing`);
       for (const each of [...leaving, last]) each.destroy("shutting down");

@@ -31,6 +31,8 @@ export interface ViewingParts {
   readonly directory: RoutingDirectory | undefined;
   /** Whether logins of a user must wait, because the mailbox is being moved. */
   readonly isLocked: (userKey: string) => boolean;
+  /** Somebody was told the store in which to log in. */
+  readonly onLogin: (userKey: string) => void;
   readonly resolve: Resolver;
 }
 
@@ -46,7 +48,7 @@ const MAX_ROUNDS = 3;
 
 const NO_DIRECTORY: Answer = { kind: "failed", reason: "there is no directory in the configuration" };
 
-export function createViewing({ config, tables, directory, isLocked, resolve }: ViewingParts): Viewing {
+export function createViewing({ config, tables, directory, isLocked, onLogin, resolve }: ViewingParts): Viewing {
   const { backends } = config;
   let made: Routers | undefined;
   const routers = (): Routers => (made ??= makeRouters(config, tables(), directory));
@@ -65,8 +67,14 @@ export function createViewing({ config, tables, directory, isLocked, resolve }: 
 
   function login(service: LoginService, user: string): ReachableLogin | Promise<ReachableLogin> {
     const known = locate(user);
-    if (known instanceof Promise) return known.then((late) => reach(service, user, late, 1));
-    return reach(service, user, known, 1);
+    if (known instanceof Promise) return known.then((late) => reach(service, user, late, 1)).then(tell);
+    const reached = reach(service, user, known, 1);
+    return reached instanceof Promise ? reached.then(tell) : tell(reached);
+  }
+
+  function tell(reached: ReachableLogin): ReachableLogin {
+    if (reached.login.kind === "go") onLogin(reached.login.userKey);
+    return reached;
   }
 
   function reach(

@@ -1,6 +1,6 @@
 import type { BackendOptions } from "../backends/options.ts";
 import type { DirectoryOptions } from "../directory/options.ts";
-import type { DrainOptions, HoldOptions } from "../moves/options.ts";
+import type { DrainOptions, HoldOptions, MovesOptions } from "../moves/options.ts";
 import type { LmtpOptions } from "../relay/options.ts";
 import type { RoutingOptions } from "../routing/options.ts";
 import type { ListenerOptions } from "../servers/options.ts";
@@ -39,6 +39,7 @@ export interface Config {
   readonly directory: DirectoryOptions | undefined;
   readonly hold: HoldOptions;
   readonly drain: DrainOptions;
+  readonly moves: MovesOptions;
 }
 
 /** One thing wrong (or odd, for a warning) in a configuration file. Lines and columns count from 1; line 0 is the file as a whole. */

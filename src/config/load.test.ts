@@ -393,7 +393,12 @@ suite("commands", () => {
     };
     assert.equal(await feed((out) => runCheck({ path: pipe }, out)), `${pipe}: 0 errors, 0 warnings\n`);
     const addresses = ["b@example.com"];
-    assert.match(await feed((out) => runRoute({ path: pipe, isJson: false, addresses }, out, out)), /deliver to a/);
+    assert.match(
+      await feed((out) =>
+        runRoute({ config: pipe, isJson: false, addresses }, { stdin: process.stdin, stdout: out, stderr: out }),
+      ),
+      /deliver to a/,
+    );
     // convert reads in this thread: a process of its own writes.
     const out = collect();
     const child = spawn("sh", ["-c", 'printf %s "$1" > "$0"', pipe, old]);

@@ -1,6 +1,6 @@
 import { toBackendOptions } from "../backends/options.ts";
 import { toDirectoryOptions } from "../directory/options.ts";
-import { toDrainOptions, toHoldOptions } from "../moves/options.ts";
+import { toDrainOptions, toHoldOptions, toMovesOptions } from "../moves/options.ts";
 import { toLmtpOptions } from "../relay/options.ts";
 import { toRoutingOptions } from "../routing/options.ts";
 import type { Config } from "./config.ts";
@@ -30,5 +30,6 @@ export function makeParts(source: Config["source"], { section, passwords }: Read
     directory: section.directory && toDirectoryOptions(section.directory),
     hold: toHoldOptions(section.hold),
     drain: toDrainOptions(section.drain),
+    moves: toMovesOptions(section.moves),
   };
 }

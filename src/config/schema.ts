@@ -5,7 +5,7 @@ import { list, named, optional, required, section, variant, withDefault } from "
 import { absolutePath, choice, duration, scalar, text } from "../core/option-values.ts";
 import { bad, ok } from "../core/units.ts";
 import { directorySchema } from "../directory/options.ts";
-import { drainSchema, holdSchema } from "../moves/options.ts";
+import { drainSchema, holdSchema, movesSchema } from "../moves/options.ts";
 import { lmtpSchema } from "../relay/options.ts";
 import { routingSchema } from "../routing/options.ts";
 import { listenerSchema } from "../servers/options.ts";
@@ -112,6 +112,10 @@ export const configSchema = section({
   }),
   drain: withDefault(drainSchema, emptySection, {
     description: "How it is made sure that nothing reaches a held user's old store any more.",
+    ...allDefaults,
+  }),
+  moves: withDefault(movesSchema, emptySection, {
+    description: "How mailboxes move from one backend to another.",
     ...allDefaults,
   }),
 });

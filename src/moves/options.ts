@@ -48,6 +48,9 @@ const drainEntries = {
   }),
 };
 
+export { movesSchema, toMovesOptions } from "./moves-options.ts";
+export type { MovesOptions } from "./moves-options.ts";
+
 export const holdSchema = section(holdEntries);
 export const drainSchema = section(drainEntries);
 

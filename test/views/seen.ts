@@ -22,6 +22,7 @@ export interface Scene {
     | { find(user: string): { backend: string | undefined; holds: { owner: string; reason: string }[] } }
     | undefined;
   readonly locked: Set<string>;
+  onLogin: () => undefined;
   resolve: (host: string) => Resolved | Promise<Resolved>;
 }
 
@@ -78,6 +79,7 @@ export function see(initial: Partial<Scene>, routing: Partial<RoutingOptions> = 
     tables: () => tables.exact,
     directory: scene.directory && { find: (user) => scene.directory?.find(user) ?? { backend: undefined, holds: [] } },
     isLocked: (user) => scene.locked.has(user),
+    onLogin: () => undefined,
     resolve: (host) => scene.resolve(host),
   });
   const types = typesWith({

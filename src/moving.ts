@@ -1,0 +1,118 @@
+import type { Config } from "./config/config.ts";
+import type { Clock } from "./core/clock.ts";
+import type { LogLevel } from "./core/log.ts";
+import type { Directory } from "./directory/directory.ts";
+import { createMoveCommands } from "./moves/commands/move-commands.ts";
+import { ScratchFolders } from "./moves/commands/scratch.ts";
+import type { HoldKeeper } from "./moves/hold-keeper.ts";
+import { Moves } from "./moves/moves.ts";
+import { createOpenMailbox } from "./moves/stores/imap-mailbox.ts";
+import { createStoreChecks } from "./moves/stores/store-checks.ts";
+import type { Logins, Residence } from "./moves/tools.ts";
+import { createRouter } from "./routing/router.ts";
+import type { RoutingDirectory } from "./routing/router.ts";
+import type { Running } from "./running.ts";
+
+export interface MovingParts {
+  readonly directory: Directory;
+  readonly keeper: HoldKeeper;
+  readonly running: () => Running;
+  readonly logins: Logins;
+  readonly clock: Clock;
+  readonly say: (level: LogLevel, text: string) => void;
+}
+
+/** The moves of the running daemon. What they need of the configuration is read when it is needed, so that reloads count. */
+export function createMoves({ directory, keeper, running, logins, clock, say }: MovingParts): Moves {
+  const options = (): Config["moves"] => running().config.moves;
+  const backends = (): Config["backends"] => running().config.backends;
+  const folders = (): ScratchFolders => new ScratchFolders(options().folder);
+  return new Moves({
+    directory,
+    keeper,
+    commands: createMoveCommands({ options, backends, clock }),
+    checks: createStoreChecks({
+      options: () => ({ ...options(), ...options().verify }),
+      backends,
+      pools: () => running().world.pools,
+      openMailbox: createOpenMailbox(() => options().verify),
+      reportPath: (moveId) => folders().reportPath(moveId),
+    }),
+    logins,
+    outside: undefined,
+    clock,
+    rules: () => ({ ...options(), holdDeadlineMs: running().config.hold.deadlineMs }),
+    limits: options,
+    defaultPreset: () => options().defaultPreset ?? "imapsync",
+    residence: residenceIn(running, directory),
+    bypass: () => bypassOf(running().config),
+    filesOf: (moveId) => ({ logPath: folders().logPath(moveId), reportPath: folders().reportPath(moveId) }),
+    say,
+  });
+}
+
+/** Where a user lives by directory, tables and fallback. That mail is held is no matter. */
+function residenceIn(running: () => Running, directory: Directory): Residence {
+  const withoutHolds: RoutingDirectory = {
+    find: (user) => ({ backend: directory.findBackend(user), holds: [] }),
+  };
+  return async (user) => {
+    const { config, tables } = running();
+    const router = createRouter({
+      directory: withoutHolds,
+      options: config.routing,
+      tables: tables.exact,
+      hasBackend: (name) => config.backends.has(name),
+    });
+    const route = await router.route(Buffer.from(user).toString("latin1"));
+    if (route.kind === "deliver") return { kind: "lives", backend: route.backend };
+    const reason = route.kind === "failed" ? route.reason : `the router says "${route.kind}"`;
+    return { kind: "cannot-tell", reason };
+  };
+}
+
+/** A store's address that was given away is used past us, where no drain sees it. */
+function bypassOf({ tables }: Config): string | undefined {
+  for (const [name, { type, options }] of tables)
+    if (type === "routing" && (options as { readonly isDirect?: boolean }).isDirect === true)
+      return `table ${name} gives away the addresses of stores (direct: true), so that deliveries may pass us by`;
+  return undefined;
+}
+
+/** Moves that need a backend which a configuration no longer has. */
+export function movesWithout(directory: Directory, backends: Config["backends"]): readonly string[] {
+  return directory.moves
+    .list({ isActive: true })
+    .flatMap(({ id, user, from, to }) =>
+      [from, to]
+        .filter((name) => !backends.has(name))
+        .map((name) => `backend "${name}" is needed by move ${id} of ${user}: cancel it, or wait for its end`),
+    );
+}
+
+/** When users were let in the last time, for as long as a move may have to wait for them. */
+export class RecentLogins implements Logins {
+  readonly #clock: Clock;
+  readonly #atMs = new Map<string, number>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  note(user: string): void {
+    // The newest are the last.
+    this.#atMs.delete(user);
+    this.#atMs.set(user, this.#clock.wallMs());
+    for (const [oldest, atMs] of this.#atMs) {
+      if (atMs > this.#clock.wallMs() - KEPT_MS) break;
+      this.#atMs.delete(oldest);
+    }
+  }
+
+  lastLetThroughMs(user: string): number | undefined {
+    return this.#atMs.get(user);
+  }
+}
+
+/** More than any `moves.lock.grace` in use, in ms. */
+const KEPT_MS = 600_000;
