@@ -16,7 +16,8 @@ export class SimDisk {
 export interface SimFaults {
   /** How long a commit takes, in ms. */
   readonly commitMs: () => number;
-  readonly commit: () => "done" | "failed" | "unknown-done" | "unknown-failed";
+  /** Killed: the process, with the write just done or not. */
+  readonly commit: () => "done" | "failed" | "unknown-done" | "unknown-failed" | "killed-before" | "killed-after";
   readonly isDead: () => boolean;
   readonly onSwitch: (user: string) => void;
   /** In the commit with which a move ends. */
@@ -34,7 +35,9 @@ export function openSimDirectory(disk: SimDisk, clock: Clock, faults: SimFaults,
       const outcome = faults.commit();
       if (outcome === "failed") throw new DirectoryFailed("DIRECTORY_FULL", "simulated");
       if (outcome === "unknown-failed") throw new DirectoryFailed("DIRECTORY_OUTCOME_UNKNOWN", "simulated");
+      if (outcome === "killed-before") return new Promise<never>(() => undefined);
       const result = apply();
+      if (outcome === "killed-after") return new Promise<never>(() => undefined);
       if (outcome === "unknown-done") throw new DirectoryFailed("DIRECTORY_OUTCOME_UNKNOWN", "simulated");
       return result;
     });

@@ -6,6 +6,7 @@ import { Deliveries } from "../../src/relay/deliveries.ts";
 import type { Delivery } from "../../src/relay/deliveries.ts";
 import { SimClock } from "./sim-clock.ts";
 import { openSimDirectory } from "./sim-directory.ts";
+import type { SimFaults } from "./sim-directory.ts";
 import { createSimTools } from "./sim-tools.ts";
 import { LATE_MS, LOCK_GRACE_MS, SETTLE_MS } from "./sim-world.ts";
 import type { SimWorld } from "./sim-world.ts";
@@ -24,7 +25,8 @@ export class SimProcess {
   isDead = false;
   readonly #parked = new Map<string, Set<() => void>>();
 
-  constructor(world: SimWorld, isFirst: boolean) {
+  /** @param onCommit says what becomes of each commit, in place of chance */
+  constructor(world: SimWorld, isFirst: boolean, onCommit?: SimFaults["commit"]) {
     this.world = world;
     const { random } = world;
     this.clock = world.time.forProcess(() => this.isDead);
@@ -36,6 +38,7 @@ export class SimProcess {
       {
         commitMs: () => random.between(0, 4),
         commit: () => {
+          if (onCommit !== undefined) return onCommit();
           if (!world.fails("commit")) return "done";
           return random.pick(["failed", "unknown-done", "unknown-failed"] as const);
         },

@@ -19,11 +19,11 @@ export function createSimTools(process: SimProcess): Pick<RunParts, "commands" |
     const pgid = 1000 + world.newId();
     const group = {
       command: { pgid, startTicks: "1", bootId: "sim", token: `${user}/${what.includes("sync") ? "sync" : what}` },
-      isAlive: true,
+      isAlive: false,
     };
     world.groups.set(pgid, group);
     const mayRun = (await supervised.mayStart(group.command)) && !supervised.signal.aborted;
-    if (!mayRun) group.isAlive = false;
+    group.isAlive = mayRun;
     const abort = (): void => void (group.isAlive = false);
     supervised.signal.addEventListener("abort", abort);
     if (mayRun) world.note(`${what} of ${user} runs as ${pgid}`);

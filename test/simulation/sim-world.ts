@@ -47,7 +47,7 @@ export class SimWorld {
   readonly sessions = new Set<Session>();
   /** Where users live by the outside table, where there is one. */
   readonly table = new Map<string, string>();
-  readonly hasTable: boolean;
+  hasTable: boolean;
   readonly countsSessions: boolean;
   readonly violations: string[] = [];
   readonly story: string[] = [];
