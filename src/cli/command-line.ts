@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option } from "commander";
-import { addAdminCommands } from "./admin-commands.ts";
+import { addAdminCommands, DEFAULT_ADMIN } from "./admin-commands.ts";
+import type { SourceFlags } from "./ask-daemon.ts";
 import { addMoveCommands } from "./move-commands.ts";
 import { DEFAULT_CONFIG, DEFAULT_LMTP_PROXY_CONFIG } from "../config/default-files.ts";
 import { EXIT } from "../core/exit-codes.ts";
@@ -105,21 +106,29 @@ function mailshunt(exitWith: (code: number) => void): Command {
     exitWith(await runCheck({ path: config }, process.stdout));
   });
 
-  withConfig("route", "say where mail for an address goes, and why")
-    .option("--json", "one JSON object a line")
+  /** A command that asks the running daemon, or a configuration file. */
+  const withSource = (name: string, description: string): Command =>
+    program
+      .command(name)
+      .description(description)
+      .option("-c, --config <file>", "ask this configuration file; default: the running daemon")
+      .option("--admin <address>", `the daemon's admin listener; default: ${DEFAULT_ADMIN}, or else ${DEFAULT_CONFIG}`)
+      .option("--token-file <file>", "with the token, over TCP")
+      .option("--json", "one JSON object a line");
+
+  withSource("route", "say where mail for an address goes, and why")
     .argument("<address...>")
-    .action(async (addresses: string[], { config, json }: ConfigFlag & { json?: true }) => {
+    .action(async (addresses: string[], { json, ...source }: SourceFlags & { json?: true }) => {
       const { runRoute } = await import("./route.ts");
-      exitWith(await runRoute({ path: config, isJson: json === true, addresses }, process.stdout, process.stderr));
+      exitWith(await runRoute({ ...source, isJson: json === true, addresses }, process));
     });
 
-  withConfig("query", "ask a table, as postmap -q does: exits 0 when found, 1 when absent, 75 when that cannot be told")
-    .option("--json", "one JSON object a line")
+  withSource("query", "ask a table, as postmap -q does: exits 0 when found, 1 when absent, 75 when that cannot be told")
     .argument("<table>")
     .argument("<key...>", '"-" reads keys from standard input, one a line')
-    .action(async (table: string, keys: string[], { config, json }: ConfigFlag & { json?: true }) => {
+    .action(async (table: string, keys: string[], { json, ...source }: SourceFlags & { json?: true }) => {
       const { runQuery } = await import("./query.ts");
-      exitWith(await runQuery({ path: config, isJson: json === true, table, keys }, process));
+      exitWith(await runQuery({ ...source, isJson: json === true, table, keys }, process));
     });
 
   const tables = program.command("table").description("write and list a table, where its type can");

@@ -68,7 +68,7 @@ async function query(
 ): Promise<Ran> {
   const [table, ...keys] = words;
   const given = io(input);
-  const code = await runQuery({ path, isJson, table, keys }, given);
+  const code = await runQuery({ config: path, isJson, table, keys }, given);
   return { code, ...given.written };
 }
 
