@@ -15,8 +15,8 @@ import type { Logins, OutsideAuthority, Residence } from "./tools.ts";
 export interface CreateMovesParts {
   readonly directory: Directory;
   readonly keeper: HoldKeeper;
-  /** As configured now; `holdDeadlineMs`: how long a move may keep its user held before the switch, in ms. */
-  readonly options: () => MovesOptions & { readonly holdDeadlineMs: number };
+  /** As configured now; the two times are those of holds and drains. */
+  readonly options: () => MovesOptions & { readonly holdDeadlineMs: number; readonly settleMs: number };
   readonly backends: () => ReadonlyMap<string, BackendOptions>;
   readonly pools: () => ReadonlyMap<string, BackendPool>;
   readonly logins: Logins;

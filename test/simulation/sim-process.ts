@@ -75,6 +75,7 @@ export class SimProcess {
         maxRounds: 4,
         lockGraceMs: LOCK_GRACE_MS,
         sessionsTimeoutMs: 5_000,
+        settleMs: SETTLE_MS,
         holdDeadlineMs: 120_000,
       }),
       limits: () => ({ parallel: 3, perBackend: 3 }),

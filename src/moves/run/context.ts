@@ -14,6 +14,8 @@ export interface RunRules {
   readonly lockGraceMs: number;
   /** How long sessions may take to end once they are kicked, in ms. */
   readonly sessionsTimeoutMs: number;
+  /** After which an uncertain delivery has reached its store or never will, in ms. */
+  readonly settleMs: number;
   /** How long the hold of a move lasts at most before the switch, in ms. */
   readonly holdDeadlineMs: number;
 }

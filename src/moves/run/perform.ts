@@ -44,6 +44,7 @@ async function attempt(act: PerformedAct, context: ActContext): Promise<MoveEven
     case "compare":
       return { kind: "compared", ...(await checks.compare(subject, { isHeld: act.isHeld, signal })) };
     case "probe":
+      if (!act.isHeld) await waitUntilCertain(context);
       await checks.probe(subject, signal);
       return { kind: "accepted", atMs: clock.wallMs(), outside: await lookOutside(context) };
     case "lock":
@@ -78,6 +79,18 @@ async function sync(which: SyncKind, context: ActContext): Promise<MoveEvent> {
   const { roundsUntilMs, maxRounds } = rules();
   const isLast = which === "final-sync" || tookMs < roundsUntilMs || context.round >= maxRounds;
   return { kind: "synced", tookMs, isLast };
+}
+
+/** The drain would wait for the same with the user locked out. */
+async function waitUntilCertain({ parts, subject, signal }: ActContext): Promise<void> {
+  const { directory, clock, rules } = parts;
+  for (;;) {
+    const latest = directory.uncertain.latest(subject.user);
+    const leftMs = latest === undefined ? 0 : latest.atMs + rules().settleMs - clock.wallMs();
+    if (leftMs <= 0) return;
+    await wait(clock, leftMs, signal);
+    if (signal.aborted) throw new Stopped("probe");
+  }
 }
 
 async function waitForLogins({ parts, subject, signal }: ActContext): Promise<MoveEvent> {

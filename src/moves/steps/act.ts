@@ -8,7 +8,7 @@ export type Act =
   | { readonly kind: "sync"; readonly which: SyncKind }
   | { readonly kind: "compare"; readonly isHeld: boolean }
   /** Asks the new store whether it takes mail for the user and lets the user in. */
-  | { readonly kind: "probe" }
+  | { readonly kind: "probe"; readonly isHeld: boolean }
   | { readonly kind: "lock" }
   | { readonly kind: "kick" }
   /** Until those logins must have reached the store that were let through before the lock. */
@@ -80,7 +80,7 @@ function actOfPreSync({ doing, command }: In<"pre-sync">): Act {
     case "comparing":
       return { kind: "compare", isHeld: false };
     case "probing":
-      return { kind: "probe" };
+      return { kind: "probe", isHeld: false };
   }
 }
 
@@ -100,7 +100,7 @@ function actOfSwitch(state: In<"switch">): Act {
   const { generation, drainedMs } = state.drained;
   switch (state.doing) {
     case "probing":
-      return { kind: "probe" };
+      return { kind: "probe", isHeld: true };
     case "committing":
       return { kind: "switch", cutover: { generation, drainedMs, outside: undefined } };
     case "writing-outside":
