@@ -2,12 +2,9 @@ import type { Config } from "./config/config.ts";
 import type { Clock } from "./core/clock.ts";
 import type { LogLevel } from "./core/log.ts";
 import type { Directory } from "./directory/directory.ts";
-import { createMoveCommands } from "./moves/commands/move-commands.ts";
-import { ScratchFolders } from "./moves/commands/scratch.ts";
 import type { HoldKeeper } from "./moves/hold-keeper.ts";
-import { Moves } from "./moves/moves.ts";
-import { createOpenMailbox } from "./moves/stores/imap-mailbox.ts";
-import { createStoreChecks } from "./moves/stores/store-checks.ts";
+import { createMoves } from "./moves/create-moves.ts";
+import type { Moves } from "./moves/moves.ts";
 import type { Logins, Residence } from "./moves/tools.ts";
 import { createRouter } from "./routing/router.ts";
 import type { RoutingDirectory } from "./routing/router.ts";
@@ -23,30 +20,21 @@ export interface MovingParts {
 }
 
 /** The moves of the running daemon. What they need of the configuration is read when it is needed, so that reloads count. */
-export function createMoves({ directory, keeper, running, logins, clock, say }: MovingParts): Moves {
-  const options = (): Config["moves"] => running().config.moves;
-  const backends = (): Config["backends"] => running().config.backends;
-  const folders = (): ScratchFolders => new ScratchFolders(options().folder);
-  return new Moves({
+export function startMoves({ directory, keeper, running, logins, clock, say }: MovingParts): Moves {
+  return createMoves({
     directory,
     keeper,
-    commands: createMoveCommands({ options, backends, clock }),
-    checks: createStoreChecks({
-      options: () => ({ ...options(), ...options().verify }),
-      backends,
-      pools: () => running().world.pools,
-      openMailbox: createOpenMailbox(() => options().verify),
-      reportPath: (moveId) => folders().reportPath(moveId),
-    }),
+    options() {
+      const { moves, hold, drain } = running().config;
+      return { ...moves, holdDeadlineMs: hold.deadlineMs, settleMs: drain.settleMs };
+    },
+    backends: () => running().config.backends,
+    pools: () => running().world.pools,
     logins,
     outside: undefined,
-    clock,
-    rules: () => ({ ...options(), holdDeadlineMs: running().config.hold.deadlineMs }),
-    limits: options,
-    defaultPreset: () => options().defaultPreset ?? "imapsync",
     residence: residenceIn(running, directory),
     bypass: () => bypassOf(running().config),
-    filesOf: (moveId) => ({ logPath: folders().logPath(moveId), reportPath: folders().reportPath(moveId) }),
+    clock,
     say,
   });
 }

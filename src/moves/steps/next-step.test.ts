@@ -17,7 +17,6 @@ const OUTSIDE = {
   isRefused: false,
 } as const;
 
-/** A state of each kind, by the name that the tables use. */
 const STATES: Readonly<Record<string, MoveState>> = {
   planned: { phase: "planned", round: 1, ...NONE },
   paused: { phase: "paused", round: 2, ...NONE },
@@ -70,13 +69,11 @@ function back(
     warnings: [],
   };
 }
-
 function stateNamed(name: string): MoveState {
   const state = STATES[name];
   if (state === undefined) throw new Error(`no state ${name}`);
   return state;
 }
-
 /** Phase, doing, and what is to be done, on one line. */
 function tell(name: string, event: MoveEvent): string {
   const step = nextStep(stateNamed(name), event);
@@ -84,7 +81,6 @@ function tell(name: string, event: MoveEvent): string {
   const doing = "doing" in step.state ? ` ${step.state.doing}` : "";
   return `${step.state.phase}${doing}${step.kind === "stay" ? ", goes on" : `: ${step.act?.kind ?? "nothing"}`}`;
 }
-
 const synced = (isLast: boolean): MoveEvent => ({ kind: "synced", tookMs: 5, isLast });
 const compared = (differences: number): MoveEvent => ({ kind: "compared", differences, text: "differs" });
 const accepted = (outside?: "old"): MoveEvent => ({ kind: "accepted", atMs: 9, outside });
