@@ -4,7 +4,7 @@ import type { LogLevel } from "./core/log.ts";
 import type { Directory } from "./directory/directory.ts";
 import type { Logins } from "./moves/tools.ts";
 import type { Moves } from "./moves/moves.ts";
-import { createMoves } from "./moving.ts";
+import { startMoves } from "./moving.ts";
 import type { Running } from "./running.ts";
 import { HoldKeeper } from "./moves/hold-keeper.ts";
 import type { Deliveries, Delivery } from "./relay/deliveries.ts";
@@ -42,7 +42,7 @@ export function startHolding(directory: Directory, parts: HoldingParts): Holding
     say,
     onReleased: (user) => parking.release(user),
   });
-  const moves = createMoves({ directory, keeper, running, logins, clock, say });
+  const moves = startMoves({ directory, keeper, running, logins, clock, say });
   if (directory.startedUnclean)
     say("warning", "the last daemon did not end in order: what it had sent may still arrive, so drains wait");
   return {

@@ -42,10 +42,10 @@ function configOf(result: LoadResult): Config {
 
 const openAll = (tables: Config["tables"]): TableSet => openTables(tables, { clock: systemClock, say: () => {} });
 
-/** Everything but the tables, of which each user's value is asked. */
-function describe({ tables, ...rest }: Config, users: readonly string[]): unknown {
+/** Everything but the moves' presets and the tables, of which each user's value is asked. */
+function describe({ tables, moves: { presets: _presets, ...moves }, ...rest }: Config, users: readonly string[]): unknown {
   const { exact } = openAll(tables);
-  return { ...rest, answers: users.map((user) => [...exact.values()].map((table) => table.lookup(user))) };
+  return { ...rest, moves, answers: users.map((user) => [...exact.values()].map((table) => table.lookup(user))) };
 }
 
 const DEFAULT_TIMEOUTS = {
@@ -77,6 +77,27 @@ const DEFAULT_HOLDING = {
   directory: undefined,
   hold: { parkMs: 45_000, maxParked: 10, deadlineMs: 900_000 },
   drain: { graceMs: 5_000, settleMs: 60_000, timeoutMs: 600_000 },
+  moves: {
+    defaultPreset: undefined,
+    parallel: 10,
+    perBackend: 10,
+    roundsUntilMs: 10_000,
+    maxRounds: 5,
+    lockGraceMs: 2_000,
+    sessionsTimeoutMs: 20_000,
+    address: "{user}",
+    login: "{user}",
+    masterSeparator: "*",
+    verify: {
+      isOn: true,
+      ignoreFolders: [],
+      ignoreFlags: [],
+      ignoreSizes: false,
+      verifiesCertificates: true,
+      timeoutMs: 300_000,
+    },
+    folder: "/var/lib/mailshunt/moves",
+  },
 };
 
 const DEFAULT_LMTP = {

@@ -22,7 +22,6 @@ export interface Scene {
     | { find(user: string): { backend: string | undefined; holds: { owner: string; reason: string }[] } }
     | undefined;
   readonly locked: Set<string>;
-  onLogin: () => undefined;
   resolve: (host: string) => Resolved | Promise<Resolved>;
 }
 
