@@ -69,7 +69,7 @@ function writeInner(schema: GenericSchema, indent: string): string[] {
   const inner = variant === undefined ? undefined : shapeOf(variant.schema);
   if (word === undefined || inner?.kind !== "section") throw new Error(`${shape.key} has no options`);
   const words = [...shape.variants.keys()].map((known) => `\`${known}\``).join(", ");
-  const noun = shape.key === "type" ? "What kind of source" : "What is spoken there";
+  const noun = shape.key === "type" ? "Which kind" : "What is spoken there";
   return [
     ...wrap(`${noun}: ${words}.`, `${indent}# `),
     `${indent}${shape.key}: ${word}`,
@@ -116,7 +116,7 @@ function writeValue(name: string, schema: GenericSchema, indent: string): string
 
 /** Defaults are written as text; in a file, some of it needs quotes. */
 const quoteIfNeeded = (value: string): string =>
-  /^[\w/.-]|^[[{"]/.test(value) && !value.startsWith("unix:") ? value : `"${value}"`;
+  /^[\w/.-]|^[["]|^\{ /.test(value) && !value.startsWith("unix:") ? value : `"${value}"`;
 
 function describeDefault(schema: GenericSchema): string {
   const notes = notesOf(schema);
