@@ -1,3 +1,4 @@
+import { countHolds } from "./admin/count-holds.ts";
 import type { Config } from "./config/config.ts";
 import type { Clock } from "./core/clock.ts";
 import type { LogLevel } from "./core/log.ts";
@@ -7,6 +8,7 @@ import type { Moves } from "./moves/moves.ts";
 import { startMoves } from "./moving.ts";
 import type { Running } from "./running.ts";
 import { HoldKeeper } from "./moves/hold-keeper.ts";
+import type { DirectoryState } from "./observe/metrics.ts";
 import type { Deliveries, Delivery } from "./relay/deliveries.ts";
 import type { Parking } from "./relay/parking.ts";
 import type { RoutingDirectory } from "./routing/router.ts";
@@ -78,6 +80,18 @@ export function missingBackends({ directory }: Holding, { backends }: Pick<Confi
 const describeMissing = (name: string, users: number): string =>
   `${users === 1 ? "1 user is" : `${users} users are`} in the directory with the backend "${name}", which there is not: their ` +
   `mail is deferred until it is there or until \`mailshunt user set\` names another (who: mailshunt user list --backend ${name})`;
+
+/** For the metrics. Rejects when it cannot tell. */
+export async function describeDirectory(
+  holding: Holding | undefined,
+  clock: Clock,
+): Promise<DirectoryState | undefined> {
+  if (holding === undefined) return undefined;
+  const { directory } = holding;
+  const { count, oldestSinceMs } = await countHolds(directory);
+  const oldestHoldMs = oldestSinceMs === undefined ? 0 : Math.max(0, clock.wallMs() - oldestSinceMs);
+  return { holds: count, oldestHoldMs, users: directory.users.countByBackend() };
+}
 
 /** For the router, before and after the directory is open. */
 export function directoryOf(holding: () => Holding | undefined): RoutingDirectory {

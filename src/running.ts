@@ -73,6 +73,21 @@ export function summarize({ config: { backends, routing, listeners }, tables: { 
   return [...forMail, ...(servesTables ? [count(exact.size, "table")] : [])].join(", ");
 }
 
+export interface ServedTable {
+  readonly protocol: string;
+  readonly table: string;
+}
+
+/** What clients of listeners may ask, by the names they know. */
+export function servedTables({ config: { listeners }, tables: { ruled } }: Running): readonly ServedTable[] {
+  return listeners.flatMap((listener): readonly ServedTable[] => {
+    const { protocol } = listener;
+    if (protocol === "tcp-table") return [{ protocol, table: listener.table }];
+    if (protocol !== "socketmap" && protocol !== "dict") return [];
+    return [...(listener.tables ?? ruled).keys()].map((table) => ({ protocol, table }));
+  });
+}
+
 export function count(amount: number, word: string): string {
   return `${amount} ${word}${amount === 1 ? "" : "s"}`;
 }

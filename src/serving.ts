@@ -9,7 +9,7 @@ import type { Clock } from "./core/clock.ts";
 import { formatEndpoint } from "./core/endpoint.ts";
 import { EXIT } from "./core/exit-codes.ts";
 import type { Log, LogLevel, LogMessage } from "./core/log.ts";
-import { directoryOf, missingBackends, noteUncertain, startHolding } from "./holding.ts";
+import { describeDirectory, directoryOf, missingBackends, noteUncertain, startHolding } from "./holding.ts";
 import type { Holding } from "./holding.ts";
 import { movesWithout, RecentLogins } from "./moving.ts";
 import { createMetrics } from "./observe/metrics.ts";
@@ -20,7 +20,7 @@ import { checkPidFile, claimPidFile } from "./process/pid-file.ts";
 import type { PidFile } from "./process/pid-file.ts";
 import { becomeUser, findIdentity } from "./process/privileges.ts";
 import type { ServiceManager } from "./process/service-manager.ts";
-import { buildRunning, count, summarize } from "./running.ts";
+import { buildRunning, count, servedTables, summarize } from "./running.ts";
 import type { Running } from "./running.ts";
 import { Deliveries } from "./relay/deliveries.ts";
 import { Parking } from "./relay/parking.ts";
@@ -71,6 +71,7 @@ export function createServing(parts: ServingParts): Serving {
   let running: Running | undefined;
   let pidFile: PidFile | undefined;
   let reloads = 0;
+  let failedReloads = 0;
   let reloading: Promise<ReloadOutcome> = Promise.resolve({ number: 0, reasons: [] });
   let isStopping = false;
   let holding: Holding | undefined;
@@ -86,6 +87,10 @@ export function createServing(parts: ServingParts): Serving {
     version: parts.version,
     connections: () => connectionsByProtocol(listeners.status),
     deliveriesUnderWay: () => deliveries.count,
+    deliveriesParked: () => parking.count,
+    servedTables: () => servedTables(inEffect()),
+    reloads: () => ({ succeeded: reloads - failedReloads, failed: failedReloads }),
+    directory: () => describeDirectory(holding, clock),
     backends: () =>
       backendsOf(inEffect(), disabledBackends).map(({ trouble, ...rest }) => ({
         ...rest,
@@ -266,6 +271,7 @@ export function createServing(parts: ServingParts): Serving {
     const reasons = await tryReload(number, running).catch(reasonsOf);
     for (const reason of reasons) say("error", reason, "config");
     if (reasons.length > 0) {
+      failedReloads += 1;
       reopenLog();
       say("error", `reload ${number} failed, ${old.source.path} is not reloaded: what was in effect stays`);
     }

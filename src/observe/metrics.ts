@@ -8,12 +8,29 @@ export interface MetricsState {
   connections(): ReadonlyMap<string, number>;
   /** Recipients on their way. */
   deliveriesUnderWay(): number;
-  readonly backends: () => readonly BackendState[];
+  /** Recipients that wait for the end of a hold. */
+  deliveriesParked(): number;
+  backends(): readonly BackendState[];
+  /** What clients of listeners may ask. */
+  servedTables(): readonly { readonly protocol: string; readonly table: string }[];
+  reloads(): { readonly succeeded: number; readonly failed: number };
+  /** Undefined where the configuration has none. Rejects when it cannot tell. */
+  directory(): Promise<DirectoryState | undefined>;
+}
+
+export interface DirectoryState {
+  readonly holds: number;
+  /** Age in ms; 0 where nobody is held. */
+  readonly oldestHoldMs: number;
+  /** Entries by backend, those of missing ones included. */
+  readonly users: ReadonlyMap<string, number>;
 }
 
 export interface BackendState {
   readonly name: string;
   readonly isUp: boolean;
+  /** An operator has taken it out. */
+  readonly isDisabled: boolean;
   readonly openSessions: number;
   readonly idleSessions: number;
 }
@@ -44,16 +61,22 @@ export function createMetrics(state: MetricsState): MetricsPage {
   });
   info.set({ version: state.version }, 1);
 
-  newCounter("mailshunt_lmtp_recipients_total", "Recipients answered for good.", ["backend", "result"], (counter) => {
-    for (const { name } of state.backends()) resultsOf(name);
-    for (const [backend, results] of deliveries)
-      for (const result of DELIVERY_RESULTS) counter.inc({ backend, result }, results[result]);
-  });
+  newCounter(
+    "mailshunt_lmtp_recipients_total",
+    "Recipients answered for good; backend none: no store was asked.",
+    ["backend", "result"],
+    (counter) => {
+      for (const name of ["none", ...state.backends().map((backend) => backend.name)]) resultsOf(name);
+      for (const [backend, results] of deliveries)
+        for (const result of DELIVERY_RESULTS) counter.inc({ backend, result }, results[result]);
+    },
+  );
   newCounter(
     "mailshunt_lookups_total",
     "Lookups of table clients answered.",
     ["protocol", "table", "result"],
     (counter) => {
+      for (const { protocol, table } of state.servedTables()) lookupsOf(protocol, table);
       for (const [protocol, tables] of lookups)
         for (const [table, results] of tables)
           for (const result of LOOKUP_RESULTS) counter.inc({ protocol, table, result }, results[result]);
@@ -72,6 +95,17 @@ export function createMetrics(state: MetricsState): MetricsPage {
   newGauge("mailshunt_deliveries_under_way", "Recipients on their way to a store.", [], (gauge) =>
     gauge.set({}, state.deliveriesUnderWay()),
   );
+  newGauge("mailshunt_deliveries_parked", "Recipients that wait for the end of a hold.", [], (gauge) =>
+    gauge.set({}, state.deliveriesParked()),
+  );
+  newCounter("mailshunt_reloads_total", "Reloads of the configuration.", ["result"], (counter) => {
+    const { succeeded, failed } = state.reloads();
+    counter.inc({ result: "succeeded" }, succeeded);
+    counter.inc({ result: "failed" }, failed);
+  });
+  newGauge("mailshunt_backend_disabled", "1 while an operator has taken the store out.", ["backend"], (gauge) => {
+    for (const { name, isDisabled } of state.backends()) gauge.set({ backend: name }, isDisabled ? 1 : 0);
+  });
   newGauge("mailshunt_backend_up", "1 while the store answers.", ["backend"], (gauge) => {
     for (const { name, isUp } of state.backends()) gauge.set({ backend: name }, isUp ? 1 : 0);
   });
@@ -81,6 +115,37 @@ export function createMetrics(state: MetricsState): MetricsPage {
       gauge.set({ backend: name, state: "idle" }, idleSessions);
     }
   });
+
+  /** Undefined: none is configured. */
+  let directory: DirectoryState | "failed" | undefined;
+  newGauge("mailshunt_directory_up", "1 while the directory answers.", [], (gauge) => {
+    if (directory === undefined) gauge.remove({});
+    else gauge.set({}, directory === "failed" ? 0 : 1);
+  });
+  newDirectoryGauge("mailshunt_directory_users", "Entries in the directory.", ["backend"], (gauge, { users }) => {
+    for (const { name } of state.backends()) gauge.set({ backend: name }, 0);
+    for (const [backend, entries] of users) gauge.set({ backend }, entries);
+  });
+  newDirectoryGauge("mailshunt_holds", "Holds of users.", [], (gauge, { holds }) => gauge.set({}, holds));
+  newDirectoryGauge(
+    "mailshunt_hold_oldest_age_seconds",
+    "Age of the oldest hold; 0 where nobody is held.",
+    [],
+    (gauge, { oldestHoldMs }) => gauge.set({}, oldestHoldMs / 1000),
+  );
+
+  function newDirectoryGauge(
+    name: string,
+    help: string,
+    labelNames: string[],
+    fill: (gauge: Gauge, found: DirectoryState) => void,
+  ): void {
+    newGauge(name, help, labelNames, (gauge) => {
+      // A gauge without labels would say 0, which is not known.
+      if (directory === undefined || directory === "failed") gauge.remove({});
+      else fill(gauge, directory);
+    });
+  }
 
   function newCounter(name: string, help: string, labelNames: string[], fill: (counter: Counter) => void): void {
     new Counter({
@@ -140,6 +205,9 @@ export function createMetrics(state: MetricsState): MetricsPage {
       if (waitedMs !== undefined) waits.observe({ protocol, table }, waitedMs / 1000);
     },
     contentType: registry.contentType,
-    render: () => registry.metrics(),
+    async render() {
+      directory = await state.directory().catch(() => "failed" as const);
+      return registry.metrics();
+    },
   };
 }
