@@ -102,15 +102,18 @@ async function benchImport(what: string, directory: Directory, run: () => Promis
     findsUs.push((performance.now() - startMs) * 1000);
   }, 5);
   const holding = placeHolds(directory, () => isRunning);
+  const cpuBefore = process.cpuUsage();
   const [tookMs, report] = await timed(run);
+  const cpu = process.cpuUsage(cpuBefore);
   isRunning = false;
   clearInterval(finding);
   loop.disable();
   const { created, changed, unchanged } = report;
   print(
     what,
-    `${Math.round(report.read / (tookMs / 1000))} users/s (${(tookMs / 1000).toFixed(1)} s; ${created} created, ${changed} changed, ${unchanged} unchanged)`,
+    `${Math.round(report.read / (tookMs / 1000))} users/s (${(tookMs / 1000).toFixed(1)} s, of all processors ${((cpu.user + cpu.system) / 1e6).toFixed(1)} s)`,
   );
+  print("  outcome", `${created} created, ${changed} changed, ${unchanged} unchanged`);
   print("  holds placed meanwhile", quantiles(await holding, "ms"));
   print("  finds meanwhile", quantiles(findsUs, "µs"));
   const loopMs = [50, 99, 99.9, 100].map((part) => (loop.percentile(part) / 1e6).toFixed(1));

@@ -42,9 +42,9 @@ async function moveAll(directory: Directory): Promise<void> {
   await Promise.all(Array.from({ length: LANES }, moveNext));
 }
 
-/** In any order of keys, all that there are many times over. */
+/** In the order of their keys, so that they are written at once. */
 function* endlessUsers(): Generator<UserEntry> {
-  for (let number = 0; ; number += 1) yield { user: `u${(number * 7_919) % 1_000_003}`, backend: `b${number % 3}` };
+  for (let number = 0; ; number += 1) yield { user: `u${String(number).padStart(9, "0")}`, backend: `b${number % 3}` };
 }
 
 async function run(): Promise<void> {

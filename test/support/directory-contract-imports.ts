@@ -77,6 +77,27 @@ export function testImports(contract: DirectoryContract): void {
     assert.equal(directory.history("other").length, 2);
   });
 
+  directoryTest(
+    "entries come in any order, and the last one of each user counts, however far apart",
+    async (opened) => {
+      const { directory } = opened;
+      const users = [...manyUsers(50_000, "old"), ...manyUsers(50_000, "new"), ...manyUsers(10_000, "third")];
+      const backends = new Map(users.map(({ user, backend }) => [user, backend]));
+      for (const dryRun of [true, false]) {
+        const report = await directory.users.import(users, { ...IMPORT, dryRun });
+        assert.equal(report.read, users.length);
+        assert.equal(report.created + report.changed + report.repeated, users.length);
+        assert.equal(directory.users.countByBackend().size, dryRun ? 0 : 2);
+      }
+      for await (const { user, backend } of directory.users.all()) {
+        assert.equal(backend, backends.get(user));
+        backends.delete(user);
+      }
+      assert.equal(backends.size, 0);
+      assert.deepEqual(await directory.users.import(users, IMPORT).then(({ unchanged }) => unchanged > 0), true);
+    },
+  );
+
   directoryTest("an import of nothing does nothing", async ({ directory }) => {
     assert.deepEqual(await directory.users.import([], IMPORT), NOTHING);
   });

@@ -1,5 +1,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { checkpoint, connectWriter } from "./connect.ts";
+import { mergeRuns, spill, userOf } from "./sorted-runs.ts";
+import type { Entries } from "./sorted-runs.ts";
 
 /** What `runImport` gives the thread in which this file runs. */
 export interface ImportThreadData {
@@ -23,8 +25,8 @@ interface WriteAnswer {
 }
 
 /**
- * Most entries that are sorted together, and their characters: 100 MB of memory, twice. In the order of keys a batch
- * touches few pages of the database; in any order it would rewrite one page for each entry.
+ * Most entries that are sorted in memory, and their characters: 150 MB. In the order of keys a batch touches few pages of
+ * the database; in any order it would rewrite nearly one for each entry.
  */
 const MAX_RUN_ENTRIES = 500_000;
 const MAX_RUN_CHARACTERS = 32 * 1024 * 1024;
@@ -60,19 +62,26 @@ function askForMore(): Promise<ReadAnswer> {
   return promise;
 }
 
-function askToWrite(packed: string): Promise<WriteAnswer> {
+/** @returns how many were taken */
+async function askToWrite(packed: string): Promise<number> {
   const { promise, resolve } = Promise.withResolvers<WriteAnswer>();
   onWritten = resolve;
   ask({ kind: "write", packed });
-  return promise;
+  return (await promise).taken;
 }
 
-/** @param users of the run, in the order of keys */
-async function write(users: readonly string[], run: ReadonlyMap<string, string>): Promise<void> {
-  for (let at = 0; at < users.length;) {
-    const fields = users.slice(at, at + batchEntries).flatMap((user) => [user, run.get(user) ?? ""]);
-    const { taken } = await askToWrite(fields.join("\0"));
-    at += taken;
+async function write(entries: Entries): Promise<void> {
+  const rest = entries[Symbol.iterator]();
+  const batch: string[] = [];
+  for (;;) {
+    while (batch.length < batchEntries) {
+      const next = rest.next();
+      if (next.done === true) break;
+      batch.push(next.value);
+    }
+    if (batch.length === 0) return;
+    const taken = await askToWrite(batch.join("\0"));
+    batch.splice(0, taken);
     batchEntries = Math.min(MAX_BATCH_ENTRIES, Math.ceil(taken * 1.2));
     sinceCheckpoint += 1;
     if (isDryRun || sinceCheckpoint < CHECKPOINT_AFTER_BATCHES) continue;
@@ -81,8 +90,8 @@ async function write(users: readonly string[], run: ReadonlyMap<string, string>)
   }
 }
 
-/** @returns users and their backends, the last one of each user; empty at the end */
-async function readRun(maxEntries: number): Promise<Map<string, string>> {
+/** @returns entries in order, the last one of each user; none at the end */
+async function readRun(maxEntries: number): Promise<string[]> {
   const run = new Map<string, string>();
   let characters = 0;
   while (run.size < maxEntries && characters < MAX_RUN_CHARACTERS) {
@@ -96,20 +105,30 @@ async function readRun(maxEntries: number): Promise<Map<string, string>> {
       run.set(user, fields[at + 1] ?? "");
     }
   }
-  return run;
+  // With no function of ours to compare: that takes five times as long.
+  const users = [...run.keys()].sort();
+  return users.map((user) => `${user}\0${run.get(user) ?? ""}`);
 }
 
+/** Those that could not be written at once, because they come in no order. */
+const spilled: Entries[] = [];
+let lastUser = "";
 let writing = Promise.resolve();
 for (let maxEntries = FIRST_RUN_ENTRIES; ; maxEntries = Math.min(MAX_RUN_ENTRIES, maxEntries * 2)) {
   const run = await readRun(maxEntries);
-  if (run.size === 0) break;
-  // With no function of ours to compare: that takes five times as long.
-  const users = [...run.keys()].sort();
+  const [first] = run;
+  if (first === undefined) break;
+  if (spilled.length > 0 || userOf(first) <= lastUser) {
+    spilled.push(spill(`${path}.import`, run));
+    continue;
+  }
   // One run is written while the next is read.
   await writing;
-  writing = write(users, run);
+  writing = write(run);
+  lastUser = userOf(run.at(-1) ?? "");
 }
 await writing;
+await write(mergeRuns(spilled, () => (repeated += 1)));
 db.close();
 ask({ kind: "end", repeated });
 port.close();

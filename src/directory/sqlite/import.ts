@@ -1,6 +1,7 @@
 import { Worker } from "node:worker_threads";
 import type { Clock } from "../../core/clock.ts";
 import type { ImportOptions, ImportReport, UserEntry } from "../directory.ts";
+import { DirectoryFailed } from "../directory-failed.ts";
 import { describeNameFault } from "../names.ts";
 import type { ImportAnswer, ImportQuestion, ImportThreadData } from "./import-thread.ts";
 import { MAX_LISTED } from "./user-writes.ts";
@@ -10,7 +11,7 @@ import type { Writer } from "./writer.ts";
 const THREAD_FILE = new URL(import.meta.url.replace(/import(\.[a-z]+)$/, "import-thread$1"));
 
 /** Heap of the thread, in MiB. */
-const THREAD_LIMITS = { maxOldGenerationSizeMb: 1024 };
+const THREAD_LIMITS = { maxOldGenerationSizeMb: 1024, maxYoungGenerationSizeMb: 64 };
 
 /** Entries taken from the source in one turn, half a ms, and at most this many characters. */
 const CHUNK_ENTRIES = 1_000;
@@ -83,8 +84,8 @@ export async function runImport(
   });
   const answer = (answered: Promise<ImportAnswer>): void =>
     void answered.then((message) => thread.postMessage(message)).catch(ended.reject);
-  thread.once("error", ended.reject);
-  thread.once("exit", () => ended.reject(new Error("the thread of the import ended")));
+  thread.once("error", (error: unknown) => ended.reject(cutOff(path, error)));
+  thread.once("exit", () => ended.reject(cutOff(path, undefined)));
   signal.addEventListener("abort", abort, { once: true });
   try {
     counts.repeated = await ended.promise;
@@ -95,6 +96,13 @@ export async function runImport(
     void chunks.return(undefined).catch(() => {});
     await Promise.allSettled([thread.terminate(), writing]);
   }
+}
+
+function cutOff(path: string, cause: unknown): DirectoryFailed {
+  const reason = cause instanceof Error ? cause.message : "its thread ended";
+  return new DirectoryFailed("DIRECTORY_ERROR", `the import into the directory ${path} was cut off: ${reason}`, {
+    cause,
+  });
 }
 
 const EMPTY_REPORT: ImportReport = {
