@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -10,7 +10,7 @@ import { connectLmtp } from "../../test/support/lmtp-client.ts";
 import { findFreePorts, run } from "../../test/support/processes.ts";
 import { scratchFolder } from "../../test/support/scratch-folder.ts";
 import { followText, until } from "../../test/support/until.ts";
-import { FIRST_CONFIG } from "./demo.ts";
+import { firstConfig } from "./demo-config.ts";
 
 const MAILSHUNT = [process.execPath, join(import.meta.dirname, "..", "main.ts")];
 
@@ -22,7 +22,7 @@ async function makeFolder(t: TestContext) {
   const ports = await findFreePorts(3);
   const config = ["2424", "2425", "2426"].reduce(
     (text, port, index) => text.replace(port, `${ports[index]}`),
-    FIRST_CONFIG,
+    firstConfig(folder),
   );
   const configPath = join(folder, "mailshunt.yaml");
   writeFileSync(configPath, config);
@@ -91,8 +91,53 @@ test("delivers into two stores, moves a user at a reload, and Ctrl-C leaves noth
   client.end();
   assert.deepEqual(await exited, [0, null]);
   assert.equal(mail("new/bob"), 2);
-  assert.deepEqual(readdirSync(folder).toSorted(), ["mailshunt.yaml", "new", "old"]);
+  const left = readdirSync(folder).filter((name) => !name.startsWith("directory.db"));
+  assert.deepEqual(left.toSorted(), ["mailshunt.yaml", "new", "old"]);
   assert.equal(readFileSync(configPath, "utf8"), changed);
+});
+
+test("its last words move a user with all mail in one command", async (t) => {
+  const { folder, configPath, address } = await makeFolder(t);
+  const { child, exited, log } = await startDemo(t, [...MAILSHUNT, "demo", folder]);
+  const messages = (path: string): readonly string[] => readdirSync(join(folder, path, "Maildir", "new"));
+  await send(address, "ann");
+  await send(address, "ann");
+  const before = messages("old/ann");
+  assert.equal(before.length, 2);
+
+  const command = await log.waitFor(/^ {2}bin\/mailshunt move start .*/);
+  const moved = await run([...MAILSHUNT, ...command.trim().split(" ").slice(1)]);
+  assert.match(moved.stdout, /\n1 of 1 moved, 0 to go, 0 failed\n$/, moved.stderr);
+  assert.equal(moved.code, 0);
+  assert.deepEqual(messages("new/ann"), before);
+
+  await send(address, "ann");
+  assert.deepEqual([messages("old/ann").length, messages("new/ann").length], [2, 3]);
+  child.kill("SIGTERM");
+  await exited;
+
+  const again = await startDemo(t, [...MAILSHUNT, "demo", folder]);
+  await again.log.waitFor(/^ {2}ann@example\.com +new /);
+  await again.log.waitFor(/^ {2}bin\/mailshunt move start .* --to old ann/);
+  assert.match(readFileSync(configPath, "utf8"), /^ +ann: old$/m);
+});
+
+test("a configuration without a directory, as earlier versions wrote it, goes on working", async (t) => {
+  const { folder, config, configPath, address } = await makeFolder(t);
+  const [first = ""] = config.split("\n# Who was moved");
+  writeFileSync(configPath, first.replace(/^.*protocol: admin.*\n/m, ""));
+  const { log } = await startDemo(t, [...MAILSHUNT, "demo", folder]);
+  await log.waitFor(/^Then move ann: write "ann: new" into /);
+  assert.equal(await send(address, "ann"), "<ann@example.com> 250 2.0.0 <ann@example.com> Saved\n");
+});
+
+test("in a folder too deep for a unix socket it routes mail, and is faultless", async (t) => {
+  const folder = join(scratchFolder(t), "deep".repeat(25));
+  mkdirSync(folder);
+  const configPath = join(folder, "mailshunt.yaml");
+  writeFileSync(configPath, firstConfig(folder));
+  const check = await run([...MAILSHUNT, "check", "-c", configPath]);
+  assert.equal(check.stdout, `${configPath}: 0 errors, 0 warnings\n`);
 });
 
 test("ends with the process that started it", async (t) => {
@@ -138,7 +183,7 @@ test("a fault in the configuration is shown, and nothing is started", async (t) 
   const demo = await run([...MAILSHUNT, "demo", folder]);
   assert.match(
     demo.stderr,
-    /mailshunt\.yaml:14:12: "ann": there is no backend "odl".*\n +ann: odl\n +\^\n.*: 1 error, 0 warnings\nCorrect it, or /,
+    /mailshunt\.yaml:15:12: "ann": there is no backend "odl".*\n +ann: odl\n +\^\n.*: 1 error, 0 warnings\nCorrect it, or /,
   );
   assert.equal(demo.code, 78);
   assert.deepEqual(readdirSync(folder), ["mailshunt.yaml"]);

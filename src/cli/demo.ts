@@ -9,12 +9,13 @@ import { formatEndpoint } from "../core/endpoint.ts";
 import { EXIT } from "../core/exit-codes.ts";
 import type { Log } from "../core/log.ts";
 import { unreachable } from "../core/unreachable.ts";
-import { openTablesOf, routerOf, runDaemon } from "../daemon.ts";
+import { openDirectoryOf, openTablesOf, routerOf, runDaemon } from "../daemon.ts";
 import { createRenderer } from "../observe/render.ts";
 import { checkPidFile, claimPidFile } from "../process/pid-file.ts";
 import { startStoreServer } from "../servers/store-server.ts";
 import type { StoreServer } from "../servers/store-server.ts";
 import type { TextOutput } from "./command-io.ts";
+import { firstConfig } from "./demo-config.ts";
 import { toServerOptions } from "./store.ts";
 
 export interface DemoOptions {
@@ -30,28 +31,6 @@ export interface DemoIo {
 
 /** The backends that are stores of ours, as long as the configuration has them at 127.0.0.1. */
 const STORES = ["old", "new"] as const;
-
-export const FIRST_CONFIG = `# Written by the first "npm start" and never again: it is yours to change.
-# What you change takes effect at once with: kill -HUP $(cat var/pid)
-version: 1
-listeners:
-  - { protocol: lmtp, address: "127.0.0.1:2424" }
-backends:
-  # "npm start" runs a small store at each of these two addresses, with Maildirs beside this file.
-  old: { lmtp: "127.0.0.1:2425" }
-  new: { lmtp: "127.0.0.1:2426" }
-tables:
-  users:
-    type: static
-    entries:
-      ann: old
-      bob: new
-      cleo: hold # 450: the client keeps the mail and tries again
-      dora: refuse # 550: the mail bounces
-routing:
-  tables: [users]
-  fallback: old # everybody else
-`;
 
 /** Who is shown at the start. */
 const SHOWN_USERS = ["ann", "bob", "cleo", "dora", "else"];
@@ -77,7 +56,7 @@ export async function runDemo({ directory, version }: DemoOptions, io: DemoIo): 
   try {
     mkdirSync(folder, { recursive: true });
     checkPidFile(join(folder, "pid"));
-    writeUnlessThere(configPath, FIRST_CONFIG);
+    writeUnlessThere(configPath, firstConfig(folder));
   } catch (error) {
     return refuse(error, "Only one can run here: stop the other one first, with Ctrl-C in its terminal.");
   }
@@ -168,19 +147,22 @@ function endWithParent(): void {
 }
 
 async function introduce(config: Config, folder: string): Promise<string> {
-  const router = routerOf(
-    config,
-    openTablesOf(config, () => undefined),
-  );
+  const tables = openTablesOf(config, () => undefined);
+  const directory = await openDirectoryOf(config);
+  const router = routerOf(config, tables, directory);
   const shownFolder = shown(folder);
   const users: string[] = [];
+  let homeOfAnn = "old";
   for (const user of SHOWN_USERS) {
     const address = `${user}@example.com`;
     const route = await router.route(address);
+    if (user === "ann" && route.kind === "deliver") homeOfAnn = route.backend;
     users.push(`  ${address.padEnd(18)}${describe(route, `${shownFolder}/`, user)}\n`);
   }
-  const [listener] = config.listeners;
-  const address = listener === undefined ? "127.0.0.1:2424" : formatEndpoint(listener.address);
+  await directory?.close();
+  await tables.close();
+  const lmtp = config.listeners.find(({ protocol }) => protocol === "lmtp");
+  const address = lmtp === undefined ? "127.0.0.1:2424" : formatEndpoint(lmtp.address);
   return `
 mailshunt is ready. Where mail goes stands in ${shownFolder}/mailshunt.yaml; now it goes there:
 
@@ -191,12 +173,25 @@ Try it from another terminal, in this folder:
   ls ${shownFolder}/*/*/Maildir/new
   bin/mailshunt route -c ${shownFolder}/mailshunt.yaml ann@example.com
 
-Then move ann: write "ann: new" into ${shownFolder}/mailshunt.yaml, reload, and send again:
-
-  kill -HUP $(cat ${shownFolder}/pid)
-
+${howToMove(config, shownFolder, homeOfAnn === "new" ? "old" : "new")}
 Ctrl-C stops all of it. The mail stays in ${shownFolder}.
 
+`;
+}
+
+/** A configuration that was written by an earlier version has no directory. */
+function howToMove({ listeners, directory, moves }: Config, shownFolder: string, target: string): string {
+  const admin = listeners.find(({ protocol, address }) => protocol === "admin" && address.kind === "unix");
+  if (directory === undefined || admin?.address.kind !== "unix" || moves.defaultPreset === undefined)
+    return `Then move ann: write "ann: ${target}" into ${shownFolder}/mailshunt.yaml, reload, and send again:
+
+  kill -HUP $(cat ${shownFolder}/pid)
+`;
+  const address = `unix:${shown(admin.address.path)}`;
+  return `Then move ann with all mail, while mail goes on, and send again:
+
+  bin/mailshunt move start --admin ${address} --to ${target} ann
+  bin/mailshunt history --admin ${address} ann
 `;
 }
 

@@ -40,6 +40,8 @@ interface Batch {
 
 /** Users in one request; more are asked for in several. */
 const USERS_AT_ONCE = 10_000;
+/** Moves named at the start; more are left to `move list`. */
+const SHOWN_ONE_BY_ONE = 20;
 const LOOK_EVERY_MS = 500;
 /** Where nobody looks at a terminal: a line each so often, in ms. */
 const LINE_EVERY_MS = 10_000;
@@ -82,6 +84,8 @@ export async function runMoveStart(users: readonly string[], flags: MoveStartFla
       io.stdout.write(`${planned.length} planned: mailshunt move list shows how they go\n`);
       return failedEarly ? EXIT.tempFail : EXIT.ok;
     }
+    if (flags.json !== true && planned.length <= SHOWN_ONE_BY_ONE)
+      io.stdout.write(formatTable(planned.map(({ id = "", user, from, to: end }) => [id, user, `${from} → ${end}`])));
     const failed = await follow(client, batches, io);
     return failed || failedEarly ? EXIT.tempFail : EXIT.ok;
   });

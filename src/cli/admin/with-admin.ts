@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { AdminCutOff, AdminRefused, AdminUnreachable, connectAdmin } from "../../admin/client.ts";
 import type { AdminClient } from "../../admin/client.ts";
 import { EXIT } from "../../core/exit-codes.ts";
@@ -25,7 +26,7 @@ export async function withAdmin(
 ): Promise<number> {
   let client: AdminClient | undefined;
   try {
-    client = connectAdmin(flags.admin, readToken(flags.tokenFile));
+    client = connectAdmin(absolute(flags.admin), readToken(flags.tokenFile));
     return await act(client);
   } catch (error) {
     const exitCode = exitCodeOf(error);
@@ -36,6 +37,10 @@ export async function withAdmin(
     await client?.close();
   }
 }
+
+/** On a command line the path of a socket may be relative. */
+const absolute = (address: string): string =>
+  address.startsWith("unix:") ? `unix:${resolve(address.slice("unix:".length))}` : address;
 
 /**
  * Does the same for each: what the daemon refuses for one is told, and the others have their turn.
