@@ -1,6 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type Daemon, makeSearchableFolder, removeFolder, startDaemon } from "../support/processes.ts";
+import { type Daemon, makeSearchableFolder, type Ran, removeFolder, run, startDaemon } from "../support/processes.ts";
 import { followText, type ServerLog, until } from "../support/until.ts";
 
 const CHECKOUT = join(import.meta.dirname, "../..");
@@ -21,6 +21,7 @@ export interface MailshuntDelivery {
 }
 
 export interface Mailshunt {
+  /** Of the one that runs now. */
   readonly pid: number;
   /** A folder of its own, for sockets and files of this test. */
   readonly folder: string;
@@ -32,6 +33,12 @@ export interface Mailshunt {
   reload(config: string, signal?: "SIGUSR1" | "SIGHUP"): Promise<void>;
   /** Writes the configuration anew and waits until it is refused. */
   reloadBadly(config: string): Promise<void>;
+  /** SIGKILL, to this one process alone. */
+  kill(): Promise<void>;
+  /** Starts it again after `kill`, with the configuration and the folder that it had. */
+  startAgain(): Promise<void>;
+  /** Runs a command that asks the daemon, at the listener `unix:FOLDER/admin`. */
+  ask(...words: readonly string[]): Promise<Ran>;
   stop(): Promise<void>;
 }
 
@@ -49,8 +56,10 @@ export async function startMailshunt({ program, config }: MailshuntOptions): Pro
   const folder = await makeSearchableFolder("interop");
   const configPath = join(folder, "config.yaml");
   await writeFile(configPath, config(folder));
-  const daemon = startDaemon([join(CHECKOUT, "bin", program), ...DEFAULT_ARGUMENTS[program], "-c", configPath]);
-  const log = followText(program, daemon.output);
+  const command = [join(CHECKOUT, "bin", program), ...DEFAULT_ARGUMENTS[program], "-c", configPath];
+  let daemon = startDaemon(command);
+  let saidBefore = "";
+  const log = followText(program, () => saidBefore + daemon.output());
   await waitUntilReady(daemon, program);
   const deliveries = (): MailshuntDelivery[] => log.lines().flatMap((line) => parseDelivery(line) ?? []);
   const reloadAndWait = async (text: string, signal: NodeJS.Signals, answer: RegExp): Promise<void> => {
@@ -60,7 +69,9 @@ export async function startMailshunt({ program, config }: MailshuntOptions): Pro
     await log.waitFor(answer, { from });
   };
   return {
-    pid: daemon.pid,
+    get pid() {
+      return daemon.pid;
+    },
     folder,
     log,
     deliveries,
@@ -75,6 +86,19 @@ export async function startMailshunt({ program, config }: MailshuntOptions): Pro
       ),
     reload: (text, signal = "SIGUSR1") => reloadAndWait(text, signal, RELOADED),
     reloadBadly: (text) => reloadAndWait(text, "SIGHUP", NOT_RELOADED),
+    async kill() {
+      process.kill(daemon.pid, "SIGKILL");
+      await until("the daemon has ended", () => (daemon.isRunning() ? undefined : true));
+    },
+    async startAgain() {
+      saidBefore += daemon.output();
+      daemon = startDaemon(command);
+      await waitUntilReady(daemon, program);
+    },
+    ask: (...words) =>
+      run([join(CHECKOUT, "bin/mailshunt"), ...words, "--admin", `unix:${folder}/admin`], {
+        timeoutMs: ASK_TIMEOUT_MS,
+      }),
     async stop() {
       await daemon.stop();
       await removeFolder(folder);
@@ -82,6 +106,8 @@ export async function startMailshunt({ program, config }: MailshuntOptions): Pro
   };
 }
 
+/** Moves of many users may be waited for. */
+const ASK_TIMEOUT_MS = 10 * 60_000;
 const READY = /\bready\b/;
 const RELOADED = / is reloaded:/;
 const NOT_RELOADED = / is not reloaded:/;

@@ -36,6 +36,8 @@ export interface DovecotOptions {
 }
 
 export interface Dovecot {
+  /** For doveadm(1). */
+  readonly configPath: string;
   readonly lmtpPort: number;
   readonly lmtpSocket: string;
   /** Only with `imapFolder`. */
@@ -90,6 +92,7 @@ export async function startDovecot(options: DovecotOptions): Promise<Dovecot> {
   };
   await start();
   return {
+    configPath,
     lmtpPort,
     lmtpSocket,
     imapPort,

@@ -146,11 +146,18 @@ export interface Ran {
 /** Runs a program to its end; any exit code is an answer. */
 export function run(
   command: readonly string[],
-  options: { readonly runAs?: RunAs; readonly input?: string | Buffer; readonly env?: Record<string, string> } = {},
+  options: {
+    readonly runAs?: RunAs;
+    readonly input?: string | Buffer;
+    readonly env?: Record<string, string>;
+    /** Default: a minute. */
+    readonly timeoutMs?: number;
+  } = {},
 ): Promise<Ran> {
   const [program = "", ...rest] = asUser(command, options.runAs);
   return new Promise((resolve, reject) => {
-    const limits = { maxBuffer: 256 * 1024 * 1024, timeout: 60_000, env: { ...process.env, ...options.env } };
+    const { timeoutMs = 60_000, env } = options;
+    const limits = { maxBuffer: 256 * 1024 * 1024, timeout: timeoutMs, env: { ...process.env, ...env } };
     const child = execFile(program, rest, limits, (error, stdout, stderr) => {
       const code = error === null ? 0 : error.code;
       if (typeof code === "number") resolve({ code, stdout, stderr });
