@@ -123,6 +123,7 @@ export async function runMailshunt(t: Scope, words: readonly string[], options: 
 
 /** What a test says of a configuration; all else has defaults. Values are YAML. */
 export interface ConfigSketch {
+  /** Of LMTP, unless they say `protocol: ` first. */
   readonly listeners: readonly string[];
   readonly backends: Readonly<Record<string, string>>;
   readonly users?: Readonly<Record<string, string>>;
@@ -139,7 +140,7 @@ export function writeConfig(folder: string, sketch: ConfigSketch): string {
   const lines = [
     "version: 1",
     "listeners:",
-    ...listeners.map((listener) => `  - { protocol: lmtp, ${listener} }`),
+    ...listeners.map((listener) => `  - { ${listener.startsWith("protocol:") ? "" : "protocol: lmtp, "}${listener} }`),
     "backends:",
     ...Object.entries(backends).map(([name, options]) => `  ${name}: { ${options} }`),
     "tables:",

@@ -58,7 +58,9 @@ export async function forEachUser(
   async function take(): Promise<void> {
     for (const user of waiting)
       try {
-        exitCode = Math.max(exitCode, await act(user));
+        // What the others have come to meanwhile must not be lost.
+        const ended = await act(user);
+        exitCode = Math.max(exitCode, ended);
       } catch (error) {
         const refused = exitCodeOf(error);
         // Without a daemon the others need not be tried.
