@@ -1,3 +1,4 @@
+import type { Postfix } from "../support/postfix.ts";
 import type { Ran } from "../support/processes.ts";
 import type { MoveStore, StoredMessage } from "./moves-stores.ts";
 import type { Mailshunt } from "./mailshunt.ts";
@@ -87,14 +88,20 @@ function groupById(messages: readonly StoredMessage[]): ReadonlyMap<string, read
   return Map.groupBy(messages, ({ id }) => id);
 }
 
-/** `queue-id user` of deliveries whose reply was lost after the final dot: they alone may exist twice. */
-export const uncertainIn = (mailshunt: Mailshunt): ReadonlySet<string> =>
-  new Set(
-    mailshunt
-      .deliveries()
-      .filter(({ status }) => status === "uncertain")
-      .map(({ ident, to }) => `${ident} ${to}`),
-  );
+/**
+ * `queue-id user` of deliveries whose reply was lost after the final dot: they alone may exist twice. Where it is the
+ * daemon that was killed, Postfix's log has them.
+ */
+export function uncertainFor(mailshunt: Mailshunt, postfix: Postfix): ReadonlySet<string> {
+  const ours = mailshunt.deliveries().filter(({ status }) => status === "uncertain");
+  const theirs = postfix
+    .deliveries()
+    .filter(({ status, text }) => status === "deferred" && /lost connection .* while sending end of data/.test(text));
+  return new Set([
+    ...ours.map(({ ident, to }) => `${ident} ${to}`),
+    ...theirs.map(({ queueId, to }) => `${queueId} ${to}`),
+  ]);
+}
 
 /** Lines that tell of a delivery to the old store after one to the new. */
 export function deliveriesGoneBack(mailshunt: Mailshunt): readonly string[] {
