@@ -40,6 +40,8 @@ export function createMoves(parts: CreateMovesParts): Moves {
       backends,
       pools,
       openMailbox: createOpenMailbox(() => options().verify),
+      // It adds a header to each message: X-TUID.
+      changesSizes: (preset) => options().presets.get(preset)?.type === "mbsync",
       reportPath: (moveId) => folders().reportPath(moveId),
     }),
     rules: options,

@@ -20,9 +20,10 @@ import { connectImap } from "../support/imap-client.ts";
 import type { ImapClient } from "../support/imap-client.ts";
 import { scratchFolder } from "../support/scratch-folder.ts";
 import { dovecotImapFolder, whyNoDovecotImap } from "./dovecot-imap.ts";
-import { createStarted } from "./servers.ts";
+import { createStarted, whyNot } from "./servers.ts";
 
 const skip = await whyNoDovecotImap();
+const noMbsync = skip === false ? await whyNot(["isync"]) : skip;
 const started = createStarted();
 after(() => started.stop());
 
@@ -105,8 +106,10 @@ interface World {
 async function startWorld(
   t: { after(clean: () => Promise<void> | void): void },
   presets: (stores: { readonly old: Dovecot; readonly target: Dovecot }) => ReadonlyMap<string, unknown>,
+  ignoreFlags: readonly string[] = [],
 ): Promise<World> {
   const users = ["ada@example.com"];
+  const ignored = ignoreFlags.length === 0 ? [] : [["verify", new Map([["ignore_flags", ignoreFlags]])] as const];
   const [old, target] = await Promise.all([startStore(t, users, "."), startStore(t, users, "/")]);
   const backends = new Map([
     ["old", toBackend("old", old)],
@@ -120,6 +123,7 @@ async function startWorld(
         ["presets", presets({ old, target })],
         ["folder", join(folder, "moves")],
         ["lock", new Map([["grace", "100ms"]])],
+        ...ignored,
       ]),
     ),
   );
@@ -221,6 +225,18 @@ test("doveadm moves a mailbox, kicks its user, and the comparison finds both the
   const log = read(details.logPath);
   assert.match(log, /doveadm -c \S+ backup/);
   assert.doesNotMatch(log, /s3cret/);
+});
+
+test("mbsync moves a mailbox, but for its keywords", { skip: noMbsync }, async (t) => {
+  const preset = new Map([
+    ["type", "mbsync"],
+    ["retries", "0"],
+  ]);
+  const world = await startWorld(t, () => new Map([["mbsync", preset]]), ["$Label1"]);
+  const client = await fill(world.old, "ada@example.com");
+  t.after(() => client.close());
+  const details = await moveAda(world);
+  assert.equal(details.phase, "done", whatHappened(details));
 });
 
 test("a mailbox that was not copied whole is not switched", { skip }, async (t) => {

@@ -142,7 +142,8 @@ const PRESET_TYPES: ReadonlyMap<string, Variant> = new Map([
     "mbsync",
     {
       description:
-        "mbsync (isync 1.4 or later) between two servers that know logins such as `user*master`, as Dovecot does.",
+        "mbsync (isync 1.4 or later) between two servers that know logins such as `user*master`, as Dovecot does. It adds a " +
+        "header `X-TUID` to each message, so that sizes are not compared, and copies neither subscriptions nor keywords: see `ignore_flags`.",
       schema: section(mbsyncEntries),
     },
   ],

@@ -24,6 +24,8 @@ export interface CheckParts {
   readonly backends: () => ReadonlyMap<string, BackendOptions>;
   readonly pools: () => ReadonlyMap<string, BackendPool>;
   readonly openMailbox: OpenMailbox;
+  /** A sync that changes the sizes of what it copies. */
+  readonly changesSizes: (preset: string) => boolean;
   readonly reportPath: (moveId: string) => string;
 }
 
@@ -62,7 +64,8 @@ export function createStoreChecks(parts: CheckParts): StoreChecks {
         { reader: source, memory: memory.from },
         { reader: target, memory: memory.to },
       ] as const;
-      return await compareMailboxes(sides[0], sides[1], options, signal);
+      const ignoreSizes = options.ignoreSizes || parts.changesSizes(subject.preset);
+      return await compareMailboxes(sides[0], sides[1], { ...options, ignoreSizes }, signal);
     } finally {
       if (isHeld) memories.delete(moveId);
       await Promise.all(readers.map((reader) => reader.close()));
