@@ -43,7 +43,10 @@ function configOf(result: LoadResult): Config {
 const openAll = (tables: Config["tables"]): TableSet => openTables(tables, { clock: systemClock, say: () => {} });
 
 /** Everything but the moves' presets and the tables, of which each user's value is asked. */
-function describe({ tables, moves: { presets: _presets, ...moves }, ...rest }: Config, users: readonly string[]): unknown {
+function describe(
+  { tables, moves: { presets: _presets, ...moves }, ...rest }: Config,
+  users: readonly string[],
+): unknown {
   const { exact } = openAll(tables);
   return { ...rest, moves, answers: users.map((user) => [...exact.values()].map((table) => table.lookup(user))) };
 }
