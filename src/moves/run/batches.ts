@@ -51,6 +51,9 @@ class Batch {
   }
 }
 
+/** Batches that are kept in memory though they have ended. */
+const MAX_KEPT = 100;
+
 /** Batches with active moves; the others are counted from the directory when somebody asks. */
 export class Batches {
   readonly #directory: Directory;
@@ -66,8 +69,16 @@ export class Batches {
     let batch = this.#known.get(id);
     if (batch === undefined) this.#known.set(id, (batch = new Batch(id)));
     if (!batch.note(moveId, user, phase)) return undefined;
-    this.#known.delete(id);
+    this.#forgetOldest();
     return batch.summary();
+  }
+
+  /** What has ended is kept for a while: its failed moves may be tried again. */
+  #forgetOldest(): void {
+    for (const [id, { isActive }] of this.#known) {
+      if (this.#known.size <= MAX_KEPT) return;
+      if (!isActive) this.#known.delete(id);
+    }
   }
 
   /** Learns what had ended of the batches that are active. To be called before anything is noted. */
