@@ -67,24 +67,35 @@ function bypassOf({ tables }: Config): string | undefined {
   return undefined;
 }
 
+/** The first of them are enough to know what to do. */
+const MAX_NEEDS_TOLD = 20;
+
 /** Moves that need a backend which a configuration no longer has. */
 export function movesWithout(directory: Directory, backends: Config["backends"]): readonly string[] {
-  return directory.moves
-    .list({ isActive: true })
-    .flatMap(({ id, user, from, to }) =>
-      [from, to]
-        .filter((name) => !backends.has(name))
-        .map((name) => `backend "${name}" is needed by move ${id} of ${user}: cancel it, or wait for its end`),
-    );
+  const needs: string[] = [];
+  for (let afterNumber = 0; needs.length < MAX_NEEDS_TOLD;) {
+    const page = directory.moves.list({ isActive: true, afterNumber });
+    for (const { id, user, from, to } of page)
+      for (const name of [from, to])
+        if (!backends.has(name))
+          needs.push(`backend "${name}" is needed by move ${id} of ${user}: cancel it, or wait for its end`);
+    const last = page.at(-1);
+    if (last === undefined) break;
+    afterNumber = last.number;
+  }
+  return needs;
 }
 
 /** When users were let in the last time, for as long as a move may have to wait for them. */
 export class RecentLogins implements Logins {
   readonly #clock: Clock;
   readonly #atMs = new Map<string, number>();
+  /** Whom the daemon before us let in, nobody knows. */
+  readonly #startedMs: number;
 
   constructor(clock: Clock) {
     this.#clock = clock;
+    this.#startedMs = clock.wallMs();
   }
 
   note(user: string): void {
@@ -97,8 +108,8 @@ export class RecentLogins implements Logins {
     }
   }
 
-  lastLetThroughMs(user: string): number | undefined {
-    return this.#atMs.get(user);
+  lastLetThroughMs(user: string): number {
+    return this.#atMs.get(user) ?? this.#startedMs;
   }
 }
 
