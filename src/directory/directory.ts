@@ -12,7 +12,7 @@
  *
  * A user is an opaque key here, as the router makes it (see `userKeys`); times are ms since the epoch. Keys, names and
  * owners are well-formed text without NUL, not empty and of at most `MAX_NAME_BYTES`; a write of anything else rejects
- * with a `TypeError` (see `describeNameFault`), a read of anything else finds nothing.
+ * with a `TypeError` (see `describeNameFault`), and `find` of anything else finds nothing.
  */
 import type { MoveReads, MoveWrites } from "./directory-moves.ts";
 

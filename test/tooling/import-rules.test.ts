@@ -75,6 +75,9 @@ function plantAll(): Planted[] {
   plant("protocols/lmtp/wire.ts", `import { x } from "../../wire/x.ts"; x();`, false);
   plant("protocols/lmtp/up.ts", `import { x } from "../dict/x.ts"; x();`, false);
   plant("protocols/lmtp/net.ts", `import { x } from "../../net/x.ts"; x();`, true);
+  plant("directory/sqlite/up.ts", `import { x } from "../x.ts"; x();`, false);
+  plant("directory/sqlite/core.ts", `import { x } from "../../core/x.ts"; x();`, false);
+  plant("directory/sqlite/routing.ts", `import { x } from "../../routing/x.ts"; x();`, true);
   plant("tables/types/up.ts", `import { x } from "../table.ts"; x();`, false);
   plant("tables/types/yaml.ts", `import { x } from "../../yaml/x.ts"; x();`, false);
   plant("tables/types/servers.ts", `import { x } from "../../servers/x.ts"; x();`, true);

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
+import { promisify } from "node:util";
 import { startDirectoryProcess } from "../../../test/support/directory-process.ts";
 import { createFakeClock } from "../../../test/support/fake-clock.ts";
 import { scratchFolder } from "../../../test/support/scratch-folder.ts";
@@ -180,6 +183,26 @@ test("after an unclean end everyone is uncertain, and a clean start later does n
   assert.equal(clean.startedUnclean, false);
   assert.deepEqual(clean.uncertain.latest("anybody"), everyone);
   await clean.close();
+});
+
+test("a process that only waits for the close does not end before it", async (t) => {
+  const folder = scratchFolder(t);
+  const path = join(folder, "directory.db");
+  const program = join(folder, "program.mjs");
+  const text = `
+    import { openDirectory } from ${JSON.stringify(join(import.meta.dirname, "..", "open-directory.ts"))};
+    const directory = await openDirectory({ store: { kind: "sqlite", path: ${JSON.stringify(path)} } });
+    const author = { who: "admin", why: "test" };
+    for (const user of ["u1", "u2", "u3"]) void directory.users.set(user, "old", author);
+    await directory.close();
+    console.log("closed");`;
+  writeFileSync(program, text);
+  const { stdout } = await promisify(execFile)(process.execPath, [program]);
+  assert.equal(stdout, "closed\n");
+  const directory = await openDirectory({ store: { kind: "sqlite", path } });
+  assert.equal(directory.startedUnclean, false);
+  assert.deepEqual([...directory.users.countByBackend()], [["old", 3]]);
+  await directory.close();
 });
 
 test("two processes: the second is told who has the directory, and gets it once that one is killed", async (t) => {

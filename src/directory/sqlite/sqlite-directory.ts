@@ -16,7 +16,7 @@ export interface DirectoryParts {
   readonly close: () => void;
 }
 
-/** Checks what is asked for and hands it to the writer; reads are this thread's own. */
+/** Checks what is asked for, makes its times whole numbers, and hands it to the writer; reads are this thread's own. */
 export function createDirectory({ path, clock, reads, writer, startedUnclean, close }: DirectoryParts): Directory {
   const closing = new AbortController();
   let importing: Promise<ImportReport> | undefined;
@@ -75,7 +75,7 @@ export function createDirectory({ path, clock, reads, writer, startedUnclean, cl
       ...reads.holds,
       async place(hold, author) {
         checkNames({ user: hold.user, owner: hold.owner });
-        return write("placeHold", hold, act(author));
+        return write("placeHold", { ...hold, deadlineMs: Math.ceil(hold.deadlineMs) }, act(author));
       },
       release: (release, author) => write("releaseHold", release, act(author)),
     },
@@ -83,9 +83,9 @@ export function createDirectory({ path, clock, reads, writer, startedUnclean, cl
       ...reads.uncertain,
       async add(delivery) {
         checkNames({ user: delivery.user, backend: delivery.backend });
-        return write("addUncertain", delivery);
+        return write("addUncertain", { ...delivery, atMs: Math.ceil(delivery.atMs) });
       },
-      addEveryone: (atMs, why) => write("addEveryone", atMs, why),
+      addEveryone: (atMs, why) => write("addEveryone", Math.ceil(atMs), why),
       forget: (beforeMs) => write("forgetUncertain", beforeMs),
     },
     moves: { ...reads.moves, ...moveWrites },
