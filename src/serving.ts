@@ -321,7 +321,8 @@ export function createServing(parts: ServingParts): Serving {
     for (const reason of await listeners.applyAccess()) say("warning", reason);
     say("notice", `reload ${number} took effect, ${config.source.path} is reloaded: ${summarize(next)}`);
     void isDrained.then(() => {
-      say("notice", `reload ${number}: no delivery admitted before it is under way any more`);
+      if (old.config.backends.size > 0)
+        say("notice", `reload ${number}: no delivery admitted before it is under way any more`);
       return undefined;
     });
     return [];

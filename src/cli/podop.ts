@@ -26,7 +26,7 @@ export async function runPodop(flags: PodopFlags, version: string, err: TextOutp
     return EXIT.usage;
   }
   const translated = translatePodop({
-    socket: resolve(flags.socket),
+    socket: resolve(flags.socket.replace(/^unix:/, "")),
     mode: flags.mode,
     tables: names.map((name, at) => ({ name, type: types[at] ?? "", param: params[at] ?? "" })),
     verbosity: flags.verbose ?? 0,

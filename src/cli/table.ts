@@ -65,7 +65,8 @@ export async function runTableList(
     try {
       for await (const page of table.list(prefix)) {
         if (io.stdout.destroyed === true) break;
-        const lines = page.map((entry) =>
+        const entries = await Promise.all(page.map(async (entry) => withValue(entry, table)));
+        const lines = entries.map((entry) =>
           isJson ? JSON.stringify(entry) : entry.value === undefined ? entry.key : `${entry.key}\t${entry.value}`,
         );
         if (lines.length > 0) io.stdout.write(`${lines.join("\n")}\n`);
@@ -77,4 +78,16 @@ export async function runTableList(
     }
     return EXIT.ok;
   });
+}
+
+/** A source that lists names is asked for each value; where that fails, the name alone is shown. */
+async function withValue(entry: Entry, table: OpenedTable): Promise<Entry> {
+  if (entry.value !== undefined) return entry;
+  const answer = await table.lookup(entry.key);
+  return answer.kind === "found" ? { key: entry.key, value: answer.value } : entry;
+}
+
+interface Entry {
+  readonly key: string;
+  readonly value?: string;
 }

@@ -31,6 +31,9 @@ const MAIN_OPTIONS: ReadonlyMap<string, string> = new Map([
   ["pipe", "tables"],
 ]);
 
+/** What they tell of a command line cannot say. */
+const VIEWS: ReadonlySet<string> = new Set(["routing", "directory"]);
+
 /** podop's rule: 4xx is a miss. What says "later" is no 4xx of that kind: see the type. */
 const PODOP_ABSENT_STATUS: readonly string[] = ["4xx"];
 
@@ -68,6 +71,7 @@ export function translatePodop({ socket, mode, tables, verbosity }: PodopCommand
 }
 
 function readParam(type: string, param: string): Parsed<ReadonlyMap<string, unknown>> {
+  if (VIEWS.has(type)) return bad(`the type ${type} is for a configuration file, which has the users that it tells of`);
   if (!TABLE_TYPES.has(type))
     return bad(`there is no table type "${type}": known are ${[...TABLE_TYPES.keys()].join(", ")}`);
   if (param.startsWith("{")) return readOptions(type, param);

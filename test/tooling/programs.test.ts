@@ -89,7 +89,7 @@ test("without its libraries it says what to do", (t) => {
   rmSync(join(folder, "node_modules"), { recursive: true });
   const { status, stderr } = spawnSync(join(folder, "bin", "mailshunt"), { encoding: "utf8" });
   assert.equal(status, 70);
-  assert.equal(stderr, `mailshunt: its libraries are not installed: run npm start in ${folder} once\n`);
+  assert.equal(stderr, `mailshunt: its libraries are not installed: run 'npm ci --omit=dev' in ${folder}\n`);
 });
 
 test("without the pinned runtime it takes the system's, if that is new enough", (t) => {
