@@ -4,6 +4,7 @@ import type { Socket } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import type { Clock, Timer } from "../core/clock.ts";
 import type { Log } from "../core/log.ts";
+import { DirectoryFailed } from "../directory/directory-failed.ts";
 import { ConnectionServer } from "../servers/connection-server.ts";
 import type { ServedConnection } from "../servers/connection-server.ts";
 import type { AdminListener } from "../servers/options.ts";
@@ -33,7 +34,7 @@ export function createAdminServer({ listener, services, log }: AdminServerParts)
         kind: "message",
         level: "error",
         part: "admin",
-        text: `a bug: ${error instanceof Error ? error.stack : String(error)}`,
+        text: describeError(error),
       }),
   });
   const respond = getRequestListener(app.fetch);
@@ -55,6 +56,11 @@ export function createAdminServer({ listener, services, log }: AdminServerParts)
       return connection;
     },
   });
+}
+
+function describeError(error: unknown): string {
+  if (error instanceof DirectoryFailed) return `an answer broke off: ${error.message}`;
+  return `a bug: ${error instanceof Error ? error.stack : String(error)}`;
 }
 
 interface ConnectionParts {

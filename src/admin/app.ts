@@ -14,15 +14,19 @@ import { userEndpoints } from "./user-endpoints.ts";
 export interface AppOptions {
   /** Without it nobody is asked who he is: for unix sockets, whose mode decides that. */
   readonly bearerToken: string | undefined;
+  /** Hears of every error that no answer can tell. */
   readonly onBug: (error: unknown) => void;
   /** Aborted when the daemon stops: whoever waits for something is told so. */
   readonly stopping: AbortSignal;
 }
 
-export function endpointsOf(services: AdminServices, stopping: AbortSignal): readonly Endpoint[] {
+export function endpointsOf(
+  services: AdminServices,
+  { stopping, onBug }: Pick<AppOptions, "stopping" | "onBug">,
+): readonly Endpoint[] {
   const endpoints: Endpoint[] = [
     ...daemonEndpoints(services),
-    ...userEndpoints(services),
+    ...userEndpoints(services, onBug),
     ...holdEndpoints(services, stopping),
     ...moveEndpoints(services),
   ];
@@ -38,7 +42,8 @@ export function endpointsOf(services: AdminServices, stopping: AbortSignal): rea
 }
 
 /** The admin API: every command of the CLI that speaks with a running daemon goes through it. */
-export function createApp(services: AdminServices, { bearerToken, onBug, stopping }: AppOptions): Hono {
+export function createApp(services: AdminServices, options: AppOptions): Hono {
+  const { bearerToken, onBug } = options;
   const app = new Hono();
   if (bearerToken !== undefined)
     app.use(async (context, next) => {
@@ -46,7 +51,7 @@ export function createApp(services: AdminServices, { bearerToken, onBug, stoppin
       if (!isSame(given, bearerToken)) throw UNAUTHORIZED;
       await next();
     });
-  const endpoints = endpointsOf(services, stopping);
+  const endpoints = endpointsOf(services, options);
   for (const endpoint of endpoints) endpoint.register(app);
   for (const [path, methods] of methodsByPath(endpoints))
     app.all(path, (context) => {

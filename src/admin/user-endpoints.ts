@@ -1,3 +1,5 @@
+import type { ServerResponse } from "node:http";
+import type { Context } from "hono";
 import * as v from "valibot";
 import type { Directory } from "../directory/directory.ts";
 import { checkBackend, directoryOf, keyOf, moveActive, toHold } from "./directory-requests.ts";
@@ -26,7 +28,7 @@ const report = v.object({
 const importing = new WeakSet<Directory>();
 
 /** Users and their history. A user may be given as an address: what counts is the router's user key of it. */
-export function userEndpoints(services: AdminServices): readonly Endpoint[] {
+export function userEndpoints(services: AdminServices, onBroken: (error: unknown) => void): readonly Endpoint[] {
   return [
     jsonEndpoint({
       method: "get",
@@ -155,8 +157,8 @@ export function userEndpoints(services: AdminServices): readonly Endpoint[] {
         const pages = formatUsers(entries, (given) => services.userKeyOf(given));
         // A directory that fails at once is told by the status; later, only the end of the connection can tell.
         const first = await pages.next();
-        const rest = ReadableStream.from(first.done === true ? [] : continued(first.value, pages));
-        return context.body(rest.pipeThrough(new TextEncoderStream()), 200, {
+        const rest = first.done === true ? [] : continued(first.value, pages, context, onBroken);
+        return context.body(ReadableStream.from(rest).pipeThrough(new TextEncoderStream()), 200, {
           "content-type": "text/csv; charset=utf-8",
         });
       },
@@ -205,9 +207,21 @@ export function userEndpoints(services: AdminServices): readonly Endpoint[] {
   ];
 }
 
-async function* continued<Page>(first: Page, rest: AsyncIterable<Page>): AsyncGenerator<Page> {
+/** An error that left this stream would be written to the console by who reads it. */
+async function* continued<Page>(
+  first: Page,
+  rest: AsyncIterable<Page>,
+  { env }: Context,
+  onBroken: (error: unknown) => void,
+): AsyncGenerator<Page> {
   yield first;
-  yield* rest;
+  try {
+    yield* rest;
+  } catch (error) {
+    onBroken(error);
+    const { outgoing } = env as { readonly outgoing?: ServerResponse };
+    outgoing?.destroy();
+  }
 }
 
 /** Without the members that are undefined. Keys are in lower case, so what they begin with is, too. */

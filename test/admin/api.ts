@@ -163,7 +163,7 @@ export async function startApi(t: TestContext, options: ApiOptions = {}): Promis
     onBug: (error) => bugs.push(error),
     stopping: stopping.signal,
   });
-  const endpoints = endpointsOf(services, stopping.signal);
+  const endpoints = endpointsOf(services, { stopping: stopping.signal, onBug: () => undefined });
 
   return {
     directory,

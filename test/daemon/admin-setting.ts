@@ -1,20 +1,58 @@
 import { join } from "node:path";
+import { Command } from "commander";
 import type { AdminClient } from "../../src/admin/client.ts";
 import { connectAdmin } from "../../src/admin/client.ts";
-import { runMailshunt, startMailshunt } from "../support/daemon-process.ts";
-import type { ConfigSketch, Finished, MailshuntProcess } from "../support/daemon-process.ts";
+import { addAdminCommands } from "../../src/cli/admin-commands.ts";
+import type { CommandIo } from "../../src/cli/command-io.ts";
+import { runQuery } from "../../src/cli/query.ts";
+import type { QueryOptions } from "../../src/cli/query.ts";
+import { runRoute } from "../../src/cli/route.ts";
+import type { RouteOptions } from "../../src/cli/route.ts";
+import { startMailshunt } from "../support/daemon-process.ts";
+import type { ConfigSketch, MailshuntProcess } from "../support/daemon-process.ts";
 import type { LmtpClient } from "../support/lmtp-client.ts";
 import { startSetting } from "./setting.ts";
 import type { Scope, Setting } from "./setting.ts";
+
+export interface Ran {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a command in this process: a process of its own takes a second. */
+export async function runCommand(...words: readonly string[]): Promise<Ran> {
+  let code = 0;
+  return withOutput(async (io) => {
+    const program = new Command("mailshunt").exitOverride();
+    addAdminCommands(program, (ended) => void (code = ended), io);
+    await program.parseAsync([...words], { from: "user" });
+    return code;
+  });
+}
+
+/** Runs what writes as a command does. */
+export async function withOutput(act: (io: CommandIo) => Promise<number>): Promise<Ran> {
+  const written = { stdout: "", stderr: "" };
+  const code = await act({
+    stdin: process.stdin,
+    stdout: { write: (text) => void (written.stdout += text) },
+    stderr: { write: (text) => void (written.stderr += text) },
+  });
+  return { code, ...written };
+}
+
+export const route = (options: RouteOptions): Promise<Ran> => withOutput((io) => runRoute(options, io));
+export const query = (options: QueryOptions): Promise<Ran> => withOutput((io) => runQuery(options, io));
 
 /** A daemon with an admin listener and a directory, and commands that speak with it. */
 export interface AdminSetting extends Setting {
   /** `unix:/path` of the admin listener. */
   readonly admin: string;
   readonly client: AdminClient;
-  /** Runs a command of ours to its end, with `--admin`. */
-  run(...words: readonly string[]): Promise<Finished>;
-  /** Starts one. */
+  /** Runs a command to its end, with `--admin`. */
+  run(...words: readonly string[]): Promise<Ran>;
+  /** Starts one in a process of its own. */
   start(...words: readonly string[]): MailshuntProcess;
   /** Starts the daemon once more, on the same files; without listeners over TCP. */
   restart(): Promise<MailshuntProcess>;
@@ -49,7 +87,7 @@ export async function startAdmin(
     ...setting,
     admin,
     client,
-    run: (...words) => runMailshunt(t, [...words, "--admin", admin]),
+    run: (...words) => runCommand(...words, "--admin", admin),
     start: (...words) => startMailshunt(t, [...words, "--admin", admin]),
     async restart() {
       const daemon = startMailshunt(t, ["serve", "-c", join(folder, "mailshunt.yaml")]);

@@ -20,7 +20,7 @@ async function waitForStatus({ client }: AdminSetting, what: string, look: (stat
 /** A delivery of which the store has the dot and says nothing. */
 async function stall(setting: AdminSetting, lmtp: LmtpClient): Promise<void> {
   setting.stores.old.script.final = { do: "stall" };
-  await lmtp.send(`${ENVELOPE}`);
+  await lmtp.send(ENVELOPE);
   await lmtp.expect("250", "250", "354");
   await lmtp.send("Subject: x\r\n\r\nx\r\n.\r\n");
   await setting.stores.old.waitFor("stall");
