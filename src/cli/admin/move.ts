@@ -4,7 +4,8 @@ import type { AdminClient } from "../../admin/client.ts";
 import { EXIT } from "../../core/exit-codes.ts";
 import { CommandFault } from "../command-io.ts";
 import type { CommandIo } from "../command-io.ts";
-import { formatAge, formatTable, withAdmin } from "./with-admin.ts";
+import { formatAge, formatTable, formatTime } from "./format.ts";
+import { withAdmin } from "./with-admin.ts";
 import type { AdminFlags } from "./with-admin.ts";
 
 export interface MoveStartFlags extends AdminFlags {
@@ -219,7 +220,7 @@ const rowOf = ({ id, user, from, to, phase, changed }: MoveState): readonly stri
   user,
   `${from} → ${to}`,
   phase,
-  changed,
+  formatTime(changed),
 ];
 
 /** `mailshunt move show`. @returns 0 */
@@ -242,7 +243,7 @@ function toText(move: MoveDetails): string {
     ...warnings.map((warning) => `  warning: ${warning}`),
     `  output of its commands: ${log}`,
     `  report of the comparison: ${report}`,
-    ...journal.map(({ at, text }) => `  ${at}  ${text}`),
+    ...journal.map(({ at, text }) => `  ${formatTime(at)}  ${text}`),
   ];
   return `${lines.join("\n")}\n`;
 }
