@@ -91,6 +91,8 @@ export async function runImport(
     counts.repeated = await ended.promise;
     return counts;
   } finally {
+    // Whoever is told that it has ended must not see it write once more.
+    thread.removeAllListeners("message");
     signal.removeEventListener("abort", abort);
     // Not awaited: a source that never answers again must not keep its reader.
     void chunks.return(undefined).catch(() => {});
