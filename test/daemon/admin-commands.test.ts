@@ -95,7 +95,7 @@ test("a disabled backend answers its users with 451 until it is enabled", async 
   const { run, connect, deliver } = await startAdmin(t);
   const out = await run("backend", "disable", "old");
   assert.equal(out.code, 0);
-  assert.match(out.stdout, /^ {2}old {2}DISABLED {2}\d sessions?, \d idle {2}unix:\S+\n {2}new {2}up {8}/);
+  assert.match(out.stdout, /^ {2}old {2}DISABLED {2}\d busy, \d idle {2}unix:\S+\n {2}new {2}up {8}/);
   const lmtp = await connect();
   assert.match(
     await deliver(lmtp, "ada"),

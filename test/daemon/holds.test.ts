@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
+import { statSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
+import { runHold } from "../../src/cli/admin/hold.ts";
 import { connectLmtp } from "../support/lmtp-client.ts";
 import type { LmtpClient } from "../support/lmtp-client.ts";
 import { until } from "../support/until.ts";
-import { startAdmin } from "./admin-setting.ts";
+import { startAdmin, withOutput } from "./admin-setting.ts";
 import type { AdminSetting } from "./admin-setting.ts";
 
 const ENVELOPE = "MAIL FROM:<s@x.example>\r\nRCPT TO:<ada@b.example>\r\nDATA\r\n";
@@ -198,6 +201,8 @@ test("SIGTERM while a drain is waited for: hold ends with 75 at once, the user s
   stores.old.release();
   await lmtp.expect("250", "421");
   assert.deepEqual(await daemon.exited, { code: 0, signal: null });
+  // Idle clients of the admin API kept nobody waiting.
+  assert.equal(daemon.hasLine(/not finished after/), false);
   const next = await restart();
   assert.equal(next.hasLine(/did not end in order/), false);
   assert.match((await run("user", "get", "ada")).stdout, /held for/);
@@ -216,4 +221,29 @@ test("one user that is refused keeps no other from being held or released", asyn
     assert.equal(refused.code, 64, deadline);
     assert.match(refused.stderr, /^mailshunt: --deadline: /);
   }
+});
+
+test("at a terminal a long drain says what it waits for; a script hears nothing before the end", async (t) => {
+  const setting = await startAdmin(t);
+  await stall(setting, await setting.connect());
+  let stderr = "";
+  const hold = withOutput((io) => {
+    const terminal = { isTTY: true, write: (text: string) => void (stderr += text) };
+    return runHold(["Ada@b.example"], { admin: setting.admin }, { ...io, stderr: terminal });
+  });
+  const quiet = setting.run("hold", "ada");
+  await until("it says so", () => (stderr === "" ? undefined : true));
+  assert.match(
+    stderr,
+    /^waiting for Ada@b\.example, 1 delivery under way:\n {2}ada: session \S+ to old: dot, \d+(\.\d)? m?s\n$/,
+  );
+  setting.stores.old.release();
+  assert.equal((await hold).code, 0);
+  const { code, stderr: said } = await quiet;
+  assert.deepEqual([code, said], [0, ""]);
+});
+
+test("only its owner may connect to the admin socket by default", async (t) => {
+  const { folder } = await startAdmin(t);
+  assert.equal(statSync(join(folder, "admin")).mode & 0o777, 0o600);
 });

@@ -157,17 +157,14 @@ function backendRow(
   const entries = users === undefined ? [] : [count(users[name] ?? 0, "user")];
   // Those that need somebody must not be overlooked.
   const word = state === "up" ? state : state.toUpperCase();
-  return [shown(name), word, `${count(sessions.open, "session")}, ${sessions.idle} idle`, ...entries, shown(lmtp)];
+  return [shown(name), word, `${sessions.open - sessions.idle} busy, ${sessions.idle} idle`, ...entries, shown(lmtp)];
 }
 
 function missingBackends({ backends, users = {} }: Status): string {
   const known = new Set(backends.map(({ name }) => name));
   return Object.entries(users)
     .filter(([name]) => !known.has(name))
-    .map(
-      ([name, amount]) =>
-        `  ${shown(name)}  MISSING: ${count(amount, "user")} in the directory, mail deferred: \`mailshunt user list --backend ${shown(name)}\`\n`,
-    )
+    .map(([name, amount]) => `  ${shown(name)}  MISSING: ${count(amount, "user")} in the directory, mail deferred\n`)
     .join("");
 }
 
