@@ -176,6 +176,8 @@ test("no failure anywhere in a table ever becomes absent, nor another answer", a
         const names = [...given.configured.keys()];
         const questions = asked.map(({ at, face, key }) => ({ name: names[at % names.length] ?? "t0", face, key }));
         const healthy = await new Run(given).askAll(questions);
+        // So few slots that some wait in vain without any trouble: then the breaker may open by that alone.
+        fc.pre(healthy.every(({ kind }) => kind !== "failed"));
         const run = new Run(given);
         if (isWarm) assert.deepEqual(await run.askAll(questions), healthy);
         run.isFaulty = true;
