@@ -26,7 +26,9 @@ export function addAdminCommands(program: Command, exitWith: (code: number) => v
       const { runStatus } = await import("./admin/status.ts");
       exitWith(await runStatus(flags, io));
     });
-  json(add(program, "hold <user...>", "pause users' mail; exits 0 once nothing can reach their stores any more, else 75"))
+  json(
+    add(program, "hold <user...>", "pause users' mail; exits 0 once nothing can reach their stores any more, else 75"),
+  )
     .option("--reason <text>", "told to whoever sends, and logged")
     .option("--deadline <duration>", "after which they are released; default: by the configuration, 15m")
     .option("--owner <name>", "a user is held while any owner holds; default: admin")
