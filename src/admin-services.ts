@@ -1,24 +1,20 @@
-import type { AdminServices, BackendStatus, ReloadOutcome } from "./admin/services.ts";
+import type { AdminServices, ReloadOutcome } from "./admin/services.ts";
 import { formatEndpoint } from "./core/endpoint.ts";
 import type { Clock } from "./core/clock.ts";
-import type { MetricsPage } from "./observe/metrics.ts";
-import type { Deliveries } from "./relay/deliveries.ts";
-import type { Parking } from "./relay/parking.ts";
+import type { Engine } from "./engine.ts";
 import type { RouterQuestion } from "./routing/router.ts";
-import type { Running } from "./running.ts";
 import type { Holding } from "./holding.ts";
-import type { ListenerSet } from "./servers/listener-set.ts";
+import { addUp, flushTables, reportOf } from "./reporting.ts";
+import type { Report } from "./reporting.ts";
+import type { WorkerSet } from "./workers/worker-set.ts";
 
 export interface AdminServicesParts {
   readonly version: string;
   readonly clock: Clock;
-  readonly running: () => Running;
   readonly holding: () => Holding | undefined;
-  readonly listeners: ListenerSet;
-  readonly deliveries: Deliveries;
-  readonly parking: Parking;
-  readonly metrics: MetricsPage;
-  readonly disabledBackends: Set<string>;
+  readonly engine: Engine;
+  /** Undefined where this process does all. */
+  readonly workers: () => WorkerSet | undefined;
   readonly reload: () => Promise<ReloadOutcome>;
   readonly reloadCount: () => number;
   readonly isStopping: () => boolean;
@@ -26,58 +22,57 @@ export interface AdminServicesParts {
 
 /** What the admin API is made of, read from the running daemon at each request. */
 export function createAdminServices(parts: AdminServicesParts): AdminServices {
-  const { clock, running, holding, listeners, deliveries, parking } = parts;
+  const { clock, engine, workers, holding, version } = parts;
   const startedMs = clock.nowMs();
+
+  async function report(maxDeliveries: number): Promise<Report> {
+    const others = (await workers()?.reports(maxDeliveries)) ?? [];
+    return addUp([reportOf(engine, maxDeliveries, clock), ...others], maxDeliveries);
+  }
 
   return {
     clock,
-    status: () => ({
-      version: parts.version,
-      pid: process.pid,
-      uptimeMs: clock.nowMs() - startedMs,
-      configuration: running().config.source.path,
-      reloads: parts.reloadCount(),
-      listeners: listeners.status.map(({ options, address, connectionCount }) => ({
-        protocol: options.protocol,
-        address: formatEndpoint(address),
-        connections: connectionCount,
-      })),
-      deliveriesUnderWay: deliveries.count,
-      parked: parking.count,
-    }),
-    deliveries(limit) {
-      const nowMs = clock.nowMs();
-      return [...deliveries.all()]
-        .sort((a, b) => a.sinceMs - b.sinceMs)
-        .slice(0, limit)
-        .map(({ user, session, backend, stage, sinceMs }) => ({
-          user,
-          session,
-          backend,
-          stage,
-          ageMs: nowMs - sinceMs,
-        }));
+    version,
+    async status(maxDeliveries) {
+      const { connections, ...rest } = await report(maxDeliveries);
+      const counts = new Map(connections);
+      return {
+        ...rest,
+        version,
+        pid: process.pid,
+        uptimeMs: clock.nowMs() - startedMs,
+        configuration: engine.inEffect().config.source.path,
+        reloads: parts.reloadCount(),
+        workers: workers()?.pids ?? [],
+        listeners: engine.listeners.status.map(({ options, address }) => ({
+          protocol: options.protocol,
+          address: formatEndpoint(address),
+          connections: counts.get(formatEndpoint(options.address)) ?? 0,
+        })),
+      };
     },
-    backends: () => backendsOf(running(), parts.disabledBackends),
+    backends: async () => (await report(0)).backends,
+    backendNames: () => [...engine.inEffect().world.pools.keys()],
     setBackendDisabled(name, isDisabled) {
-      if (!running().world.pools.has(name)) return false;
-      if (isDisabled) parts.disabledBackends.add(name);
-      else parts.disabledBackends.delete(name);
+      if (!engine.inEffect().world.pools.has(name)) return false;
+      if (isDisabled) engine.disabledBackends.add(name);
+      else engine.disabledBackends.delete(name);
+      workers()?.tellAll({ kind: "backend", name, isDisabled });
       return true;
     },
-    userKeyOf: (given) => running().world.router.userKeyOf(toWire(given)),
+    userKeyOf: (given) => engine.inEffect().world.router.userKeyOf(toWire(given)),
     async route(address) {
-      const { world, config } = running();
+      const { world, config } = engine.inEffect();
       const questions: RouterQuestion[] = [];
       const route = await world.router.route(toWire(address), (question) => questions.push(question));
       const backend = route.kind === "deliver" ? config.backends.get(route.backend) : undefined;
       return { route, questions, lmtp: backend && formatEndpoint(backend.lmtp) };
     },
-    table: (name) => running().tables.ruled.get(name),
-    tableNames: () => [...running().tables.ruled.keys()],
+    table: (name) => engine.inEffect().tables.ruled.get(name),
+    tableNames: () => [...engine.inEffect().tables.ruled.keys()],
     flush() {
-      for (const table of running().tables.ruled.values()) table.flush?.();
-      for (const table of running().tables.exact.values()) table.flush?.();
+      flushTables(engine);
+      workers()?.tellAll({ kind: "flush" });
     },
     reload: parts.reload,
     get directory() {
@@ -89,20 +84,13 @@ export function createAdminServices(parts: AdminServicesParts): AdminServices {
     get holds() {
       return holding()?.keeper;
     },
-    metrics: async () => ({ contentType: parts.metrics.contentType, text: await parts.metrics.render() }),
+    async metrics() {
+      const { metrics } = engine;
+      const others = (await workers()?.reports(0)) ?? [];
+      return { contentType: metrics.contentType, text: await metrics.render(others.map((each) => each.metrics)) };
+    },
     isReady: () => !parts.isStopping(),
   };
-}
-
-export function backendsOf({ world }: Running, disabled: ReadonlySet<string>): BackendStatus[] {
-  return [...world.pools.values()].map((pool) => ({
-    name: pool.options.name,
-    lmtp: formatEndpoint(pool.options.lmtp),
-    trouble: pool.trouble,
-    isDisabled: disabled.has(pool.options.name),
-    openSessions: pool.openCount,
-    idleSessions: pool.idleCount,
-  }));
 }
 
 /** The router takes an address as it comes over the wire: one character a byte. */

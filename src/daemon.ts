@@ -8,6 +8,7 @@ import { systemClock } from "./core/clock.ts";
 import { awaitReloadSignals, onReloadSignal } from "./core/early-signals.ts";
 import { EXIT } from "./core/exit-codes.ts";
 import type { LogLevel } from "./core/log.ts";
+import { LOG_CLOSE_MS } from "./log-settings.ts";
 import { createDaemonLog } from "./observe/daemon-log.ts";
 import { errorText } from "./observe/render.ts";
 import { findBackgroundParent, runInBackground } from "./process/daemonize.ts";
@@ -36,9 +37,6 @@ export interface DaemonOptions {
   /** Stays in the folder it was started in, for a configuration with relative paths. Default: false. */
   readonly keepsFolder?: boolean;
 }
-
-/** How long the log may take for its last lines, in ms. */
-const LOG_CLOSE_MS = 2_000;
 
 /**
  * Runs the daemon.
@@ -133,7 +131,8 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
 
 /** Paths are resolved now, before the process changes its folder. */
 function loaderOf(program: DaemonOptions["program"], given: DaemonOptions["configuration"]): () => Promise<LoadResult> {
-  if ("config" in given) return () => Promise.resolve({ kind: "loaded", config: given.config, warnings: [] });
+  if ("config" in given)
+    return () => Promise.resolve({ kind: "loaded", config: given.config, warnings: [], contents: undefined });
   const path = resolve(given.path);
   const format = program === "lmtp-proxy" ? ({ format: "lmtp-proxy" } as const) : {};
   return () => loadConfig(path, { deadlineClock: systemClock, ...format });

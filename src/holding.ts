@@ -2,24 +2,25 @@ import { countHolds } from "./admin/count-holds.ts";
 import type { Config } from "./config/config.ts";
 import type { Clock } from "./core/clock.ts";
 import type { LogLevel } from "./core/log.ts";
-import type { Directory } from "./directory/directory.ts";
+import type { Directory, DirectoryReader } from "./directory/directory.ts";
 import type { Logins } from "./moves/tools.ts";
 import type { Moves } from "./moves/moves.ts";
 import { startMoves } from "./moving.ts";
 import type { Running } from "./running.ts";
 import { HoldKeeper } from "./moves/hold-keeper.ts";
+import type { DeliveriesUnderWay } from "./moves/hold-keeper.ts";
+import { isLockedPhase } from "./moves/move.ts";
 import type { DirectoryState } from "./observe/metrics.ts";
-import type { Deliveries, Delivery } from "./relay/deliveries.ts";
-import type { Parking } from "./relay/parking.ts";
-import type { RoutingDirectory } from "./routing/router.ts";
 
 export interface HoldingParts {
   readonly running: () => Running;
   readonly logins: Logins;
-  readonly deliveries: Deliveries;
-  readonly parking: Parking;
+  /** In every process. */
+  readonly deliveries: DeliveriesUnderWay;
   readonly clock: Clock;
   readonly say: (level: LogLevel, text: string) => void;
+  /** The user's last hold is gone: whoever is parked, in any process, may go on. */
+  readonly onReleased: (user: string) => void;
 }
 
 /** The directory of the running daemon, and who holds users in it. */
@@ -27,22 +28,20 @@ export interface Holding {
   readonly directory: Directory;
   readonly keeper: HoldKeeper;
   readonly moves: Moves;
-  /** Whether a user's logins must wait. Also when that cannot be told: a login that waits does no harm. */
-  isLocked(user: string): boolean;
   /** Lets moves come to rest first. */
   closeMoves(timeoutMs: number): Promise<void>;
   close(): Promise<void>;
 }
 
 export function startHolding(directory: Directory, parts: HoldingParts): Holding {
-  const { deliveries, parking, clock, say, running, logins } = parts;
+  const { deliveries, clock, say, running, logins, onReleased } = parts;
   const keeper = new HoldKeeper({
     directory,
     deliveries,
     options: () => running().config,
     clock,
     say,
-    onReleased: (user) => parking.release(user),
+    onReleased,
   });
   const moves = startMoves({ directory, keeper, running, logins, clock, say });
   if (directory.startedUnclean)
@@ -51,13 +50,6 @@ export function startHolding(directory: Directory, parts: HoldingParts): Holding
     directory,
     keeper,
     moves,
-    isLocked(user) {
-      try {
-        return moves.isLocked(user);
-      } catch {
-        return true;
-      }
-    },
     closeMoves: (timeoutMs) => moves.close(timeoutMs),
     async close() {
       await keeper.close();
@@ -93,17 +85,20 @@ export async function describeDirectory(
   return { holds: count, oldestHoldMs, users: directory.users.countByBackend() };
 }
 
-/** For the router, before and after the directory is open. */
-export function directoryOf(holding: () => Holding | undefined): RoutingDirectory {
-  return {
-    find(user) {
-      const opened = holding();
-      if (opened === undefined) throw new Error("the directory is not open");
-      return opened.directory.find(user);
-    },
-  };
+/** Whether a user's logins must wait. Also when that cannot be told: a login that waits does no harm. */
+export function isLockedIn(directory: DirectoryReader | undefined, user: string): boolean {
+  if (directory === undefined) return false;
+  try {
+    const move = directory.moves.findActive(user);
+    return move !== undefined && isLockedPhase(move.state);
+  } catch {
+    return true;
+  }
 }
 
-export async function noteUncertain(holding: Holding | undefined, delivery: Delivery): Promise<void> {
+export async function noteUncertain(
+  holding: Holding | undefined,
+  delivery: Parameters<HoldKeeper["onUncertain"]>[0],
+): Promise<void> {
   await holding?.keeper.onUncertain(delivery);
 }

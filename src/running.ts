@@ -2,6 +2,7 @@ import { TABLE_PROTOCOLS } from "./config/check-tables.ts";
 import type { Config } from "./config/config.ts";
 import type { Clock } from "./core/clock.ts";
 import type { Log } from "./core/log.ts";
+import type { Quotas } from "./core/quota.ts";
 import type { Resolver } from "./net/resolver.ts";
 import { buildWorld } from "./relay/world.ts";
 import type { World } from "./relay/world.ts";
@@ -32,13 +33,14 @@ export interface BuildingParts {
   /** Somebody was told the store in which to log in. */
   readonly onLogin: (userKey: string) => void;
   readonly resolve: Resolver;
+  readonly quotas: Quotas;
 }
 
 /** What did not change goes on: sessions with stores, connections of tables. */
 export function buildRunning(
   config: Config,
   previous: Running | undefined,
-  { clock, log, loopToken, disabledBackends, directory, isLocked, onLogin, resolve }: BuildingParts,
+  { clock, log, loopToken, disabledBackends, directory, isLocked, onLogin, resolve, quotas }: BuildingParts,
 ): Running {
   const { backends, routing, lmtp } = config;
   const viewing = createViewing({ config, tables: () => tables.exact, directory, isLocked, onLogin, resolve });
@@ -51,7 +53,7 @@ export function buildRunning(
     },
     previous?.tables,
   );
-  const context = { clock, log, hostname: lmtp.hostname, loopToken, disabledBackends };
+  const context = { clock, log, hostname: lmtp.hostname, loopToken, disabledBackends, quotas };
   const generation = (previous?.world.generation ?? 0) + 1;
   const parts = { generation, backends, tables: tables.exact, directory, routing, lmtp, context };
   const world = buildWorld(parts, previous?.world);

@@ -1,39 +1,39 @@
 import { randomBytes } from "node:crypto";
+import { availableParallelism } from "node:os";
+import { fileURLToPath } from "node:url";
 import { isDeepStrictEqual } from "node:util";
-import { backendsOf, createAdminServices } from "./admin-services.ts";
+import { createAdminServices } from "./admin-services.ts";
 import { createAdminServer } from "./admin/admin-server.ts";
 import type { ReloadOutcome } from "./admin/services.ts";
+import { quotaKey as backendQuota } from "./backends/pool.ts";
 import type { Config, ConfigFault, LoadResult } from "./config/config.ts";
 import { formatFaultLine } from "./config/format-fault.ts";
 import type { Clock } from "./core/clock.ts";
 import { formatEndpoint } from "./core/endpoint.ts";
 import { EXIT } from "./core/exit-codes.ts";
-import type { Log, LogLevel, LogMessage } from "./core/log.ts";
-import { describeDirectory, directoryOf, missingBackends, noteUncertain, startHolding } from "./holding.ts";
+import type { LogLevel, LogMessage } from "./core/log.ts";
+import { ownQuotas } from "./core/quota.ts";
+import { createEngine, LAST_WORDS_MS } from "./engine.ts";
+import type { PreparedEngine } from "./engine.ts";
+import { describeDirectory, isLockedIn, missingBackends, noteUncertain, startHolding } from "./holding.ts";
 import type { Holding } from "./holding.ts";
-import { movesWithout, RecentLogins } from "./moving.ts";
-import { createMetrics } from "./observe/metrics.ts";
-import { createResolver } from "./net/resolver.ts";
-import type { DaemonLog, LogSettings } from "./observe/daemon-log.ts";
+import { isDoneWithin } from "./is-done-within.ts";
+import { logSettings } from "./log-settings.ts";
+import type { DeliveriesUnderWay } from "./moves/hold-keeper.ts";
+import { movesWithout } from "./moving.ts";
+import { bind, listen } from "./net/listener.ts";
+import type { DaemonLog } from "./observe/daemon-log.ts";
 import { errorText } from "./observe/render.ts";
 import { checkPidFile, claimPidFile } from "./process/pid-file.ts";
 import type { PidFile } from "./process/pid-file.ts";
 import { becomeUser, findIdentity } from "./process/privileges.ts";
 import type { ServiceManager } from "./process/service-manager.ts";
-import { buildRunning, count, servedTables, summarize } from "./running.ts";
+import { count, summarize } from "./running.ts";
 import type { Running } from "./running.ts";
-import { Deliveries } from "./relay/deliveries.ts";
-import { Parking } from "./relay/parking.ts";
-import type { World } from "./relay/world.ts";
-import type { ConnectionServer } from "./servers/connection-server.ts";
-import { createAuthHttpServer } from "./servers/auth-http/auth-http-server.ts";
-import { ListenerSet } from "./servers/listener-set.ts";
-import type { PreparedListeners } from "./servers/listener-set.ts";
-import type { ListenerOptions } from "./servers/options.ts";
-import { createLmtpServer } from "./servers/lmtp-server.ts";
-import { createTableServer } from "./servers/tables/table-server.ts";
-import { createProxyService } from "./servers/proxy-service.ts";
+import { quotaKey as listenerQuota } from "./servers/connection-server.ts";
 import { rotationWarnings, unreadable } from "./start-warnings.ts";
+import { WorkerSet } from "./workers/worker-set.ts";
+import type { PreparedWorkers } from "./workers/worker-set.ts";
 
 export interface ServingParts {
   /** Reads the configuration, at the start and at each reload. */
@@ -62,121 +62,53 @@ export interface Serving {
   abandon(): void;
 }
 
-/** For the ends of connections that we closed to reach the log, and for tables to take leave of their sources, in ms. */
-const LAST_WORDS_MS = 1_000;
+/** This file's own ending, so that it works as TypeScript and as JavaScript. */
+const WORKER_FILE = fileURLToPath(new URL(import.meta.url.replace(/serving(\.[a-z]+)$/, "worker$1")));
 
 export function createServing(parts: ServingParts): Serving {
-  const { log: daemonLog, clock, serviceManager } = parts;
-  const disabledBackends = new Set<string>();
-  let running: Running | undefined;
+  const { log: daemonLog, clock, serviceManager, version, isBackground } = parts;
   let pidFile: PidFile | undefined;
   let reloads = 0;
   let failedReloads = 0;
   let reloading: Promise<ReloadOutcome> = Promise.resolve({ number: 0, reasons: [] });
   let isStopping = false;
   let holding: Holding | undefined;
-  const logins = new RecentLogins(clock);
-  const deliveries = new Deliveries();
-  const parking = new Parking({ parkMs: 0, maxParked: 0 }, clock);
-  /** Replaced configurations by which deliveries still go. */
-  const leaving = new Set<World>();
-  /** Resolves when there is none. */
-  let drained = Promise.resolve();
+  /** Undefined where this process serves all clients itself. */
+  let workers: WorkerSet | undefined;
+  let hasWorkers = false;
+  const loopToken = randomBytes(12).toString("hex");
 
-  const metrics = createMetrics({
-    version: parts.version,
-    connections: () => connectionsByProtocol(listeners.status),
-    deliveriesUnderWay: () => deliveries.count,
-    deliveriesParked: () => parking.count,
-    servedTables: () => servedTables(inEffect()),
-    reloads: () => ({ succeeded: reloads - failedReloads, failed: failedReloads }),
-    directory: () => describeDirectory(holding, clock),
-    backends: () =>
-      backendsOf(inEffect(), disabledBackends).map(({ trouble, ...rest }) => ({
-        ...rest,
-        isUp: trouble === undefined,
-      })),
-  });
-  const log: Log = {
-    write(entry) {
-      daemonLog.write(entry);
-      metrics.onEntry(entry);
-    },
-  };
-  const building = {
+  const engine = createEngine({
+    version,
     clock,
-    log,
-    loopToken: randomBytes(12).toString("hex"),
-    disabledBackends,
-    resolve: createResolver({ clock }),
-    isLocked: (userKey: string) => holding?.isLocked(userKey) === true,
-    onLogin: (userKey: string) => logins.note(userKey),
-  };
-  const listeners = new ListenerSet({
-    makeServer,
-    onAcceptFailed: (address, error) =>
-      say("warning", `a connection to ${formatEndpoint(address)} was not accepted: ${error.message}`),
-  });
-  const service = createProxyService({
-    world: () => inEffect().world,
-    clock,
-    log,
-    deliveries,
-    parking,
+    log: daemonLog,
+    loopToken,
+    quotas: ownQuotas,
+    listen: (options, events) => (hasWorkers && options.protocol !== "admin" ? bind(options) : listen(options, events)),
+    listenersOf: ({ listeners }) => listeners,
+    makeAdminServer: (listener) => createAdminServer({ listener, services, log }),
+    directory: () => holding?.directory,
+    isLocked: (user) => isLockedIn(holding?.directory, user),
     onUncertain: (delivery) => noteUncertain(holding, delivery),
+    get servesMail() {
+      return !hasWorkers;
+    },
+    metrics: {
+      reloads: () => ({ succeeded: reloads - failedReloads, failed: failedReloads }),
+      directory: () => describeDirectory(holding, clock),
+    },
   });
+  const { listeners, log } = engine;
   const services = createAdminServices({
-    version: parts.version,
+    version,
     clock,
-    running: inEffect,
+    engine,
+    workers: () => workers,
     holding: () => holding,
-    listeners,
-    deliveries,
-    parking,
-    metrics,
-    disabledBackends,
     reload,
     reloadCount: () => reloads,
     isStopping: () => isStopping,
   });
-
-  function makeServer(listener: ListenerOptions): ConnectionServer {
-    switch (listener.protocol) {
-      case "lmtp":
-        return createLmtpServer({ listener, service, clock, log });
-      case "admin":
-        return createAdminServer({ listener, services, log });
-      case "auth-http":
-        return createAuthHttpServer({ listener, findLogin: (...asked) => inEffect().findLogin(...asked), clock, log });
-      case "socketmap":
-      case "dict":
-      case "tcp-table":
-        return createTableServer({
-          listener,
-          tables: () => inEffect().tables.ruled,
-          isDebugging,
-          clock,
-          log,
-          metrics,
-        });
-    }
-  }
-
-  function inEffect(): Running {
-    if (running === undefined) throw new Error("served before the start");
-    return running;
-  }
-
-  function build(config: Config, previous: Running | undefined): Running {
-    // What a reload says of it takes effect with a restart: until then holds must hold, and users live where they do.
-    const hasDirectory = previous === undefined ? config.directory !== undefined : holding !== undefined;
-    const directory = hasDirectory ? directoryOf(() => holding) : undefined;
-    return buildRunning(config, previous, { ...building, directory });
-  }
-
-  function isDebugging(): boolean {
-    return running?.config.log.level === "debug";
-  }
 
   function say(level: LogLevel, text: string, part: LogMessage["part"] = "daemon"): void {
     log.write({ kind: "message", level, part, text });
@@ -186,14 +118,9 @@ export function createServing(parts: ServingParts): Serving {
     say(level, text, "move");
   }
 
-  /** In the background there is no terminal, and the older lmtp-proxy went to syslog too. */
-  function logSettings({ log: settings }: Config): LogSettings {
-    return parts.isBackground && settings.to.kind === "stderr" ? { ...settings, to: { kind: "syslog" } } : settings;
-  }
-
   /** lmtp-proxy writes one in the background only. */
   function pidPath({ source, process }: Config): string | undefined {
-    return source.format === "lmtp-proxy" && !parts.isBackground ? undefined : process.pidFile;
+    return source.format === "lmtp-proxy" && !isBackground ? undefined : process.pidFile;
   }
 
   async function start(): Promise<StartResult> {
@@ -202,28 +129,32 @@ export function createServing(parts: ServingParts): Serving {
     const { config } = loaded;
     let opened: Running;
     try {
-      opened = await open(config);
+      opened = await open(config, loaded.contents);
     } catch (error) {
       abandon();
+      await holding?.close().catch(() => undefined);
       const exitCode = isForeseen(error) ? EXIT.osError : EXIT.software;
       return { kind: "refused", exitCode, reasons: reasonsOf(error) };
     }
     for (const warning of loaded.warnings) say("warning", formatFaultLine(warning), "config");
     warnOfMissing(config);
+    const withWorkers = workers === undefined ? "" : ` by ${workers.pids.length} workers`;
     const addresses = listeners.addresses.map(formatEndpoint).join(", ");
-    say("notice", `mailshunt ${parts.version} is ready: ${summarize(opened)}, listening on ${addresses}`);
+    say("notice", `mailshunt ${version} is ready: ${summarize(opened)}${withWorkers}, listening on ${addresses}`);
     serviceManager.ready(summarize(opened));
     return { kind: "started" };
   }
 
   /** Everything that needs root comes before `becomeUser`, everything a peer can reach after it. */
-  async function open(config: Config): Promise<Running> {
+  async function open(config: Config, contents: Uint8Array | undefined): Promise<Running> {
+    const workerCount = contents === undefined ? 1 : countWorkers(config.process.workers);
+    hasWorkers = workerCount > 1;
     const path = pidPath(config);
     if (path !== undefined) checkPidFile(path);
     const identity = await findIdentity(config.process.user, config.process.group);
-    (await listeners.prepare(config.listeners)).commit();
+    await engine.bind(config);
     if (path !== undefined) pidFile = claimPidFile(path);
-    const settings = logSettings(config);
+    const settings = logSettings(config, isBackground);
     if (identity !== undefined) daemonLog.giveTo(identity);
     if (settings.to.kind === "file") daemonLog.configure(settings);
     if (identity !== undefined) {
@@ -235,25 +166,65 @@ export function createServing(parts: ServingParts): Serving {
     if (settings.to.kind === "file") for (const warning of rotationWarnings(settings.to.path)) say("warning", warning);
     else daemonLog.configure(settings);
     // Not as root: what a table reads then it could not read again.
-    const opened = build(config, undefined);
-    running = opened;
-    parking.configure(config.hold);
+    const opened = engine.begin(config);
     if (config.directory !== undefined) {
       const { openDirectory } = await import("./directory/open-directory.ts");
       const directory = await openDirectory(config.directory);
       holding = startHolding(directory, {
-        running: inEffect,
-        logins,
-        deliveries,
-        parking,
+        running: engine.inEffect,
+        logins: { lastLetThroughMs },
+        deliveries: { drain },
         clock,
         say: sayOfMoves,
+        onReleased,
       });
-      await holding.moves.recover();
     }
-    listeners.open();
-    probe(opened.world);
+    if (contents !== undefined && hasWorkers) await startWorkers(workerCount, config, contents);
+    await holding?.moves.recover();
+    engine.open();
+    workers?.open();
     return opened;
+  }
+
+  async function startWorkers(count: number, config: Config, contents: Uint8Array): Promise<void> {
+    const { path } = config.source;
+    workers = new WorkerSet({
+      count,
+      file: WORKER_FILE,
+      start: { version, isBackground, loopToken, path },
+      disabledBackends: engine.disabledBackends,
+      clock,
+      say,
+      onUncertain: ({ ageMs, ...delivery }) => noteUncertain(holding, { ...delivery, sinceMs: clock.nowMs() - ageMs }),
+      async onCrashed(why) {
+        holding?.moves.interrupt(why);
+        await holding?.keeper.onWorkerDied(why);
+      },
+    });
+    await workers.start({ contents, listeners: boundOf(listeners.listeners), quotas: quotasOf(config) });
+  }
+
+  /** In every process. */
+  async function drain(
+    user: string,
+    options: { readonly graceMs: number; readonly timeoutMs: number },
+  ): Promise<Awaited<ReturnType<DeliveriesUnderWay["drain"]>>> {
+    const [own, others] = await Promise.all([
+      engine.deliveries.drain(user, options, clock),
+      workers?.drain(user, options),
+    ]);
+    if (others === undefined) return own;
+    const left = others.left.map(({ ageMs, ...delivery }) => ({ ...delivery, sinceMs: clock.nowMs() - ageMs }));
+    return { found: own.found + others.found, cut: own.cut + others.cut, left: [...own.left, ...left] };
+  }
+
+  async function lastLetThroughMs(user: string): Promise<number> {
+    return Math.max(engine.logins.lastLetThroughMs(user), (await workers?.lastLoginMs(user)) ?? 0);
+  }
+
+  function onReleased(user: string): void {
+    engine.parking.release(user);
+    workers?.tellAll({ kind: "released", user });
   }
 
   /** One after the other, whoever asks. */
@@ -263,6 +234,7 @@ export function createServing(parts: ServingParts): Serving {
   }
 
   async function reloadNow(): Promise<ReloadOutcome> {
+    const { running } = engine;
     if (isStopping || running === undefined) return { number: reloads, reasons: ["stopping"] };
     reloads += 1;
     const number = reloads;
@@ -275,7 +247,7 @@ export function createServing(parts: ServingParts): Serving {
       reopenLog();
       say("error", `reload ${number} failed, ${old.source.path} is not reloaded: what was in effect stays`);
     }
-    serviceManager.ready(summarize(running));
+    serviceManager.ready(summarize(engine.inEffect()));
     return { number, reasons };
   }
 
@@ -295,26 +267,27 @@ export function createServing(parts: ServingParts): Serving {
     const { config } = loaded;
     const needed = holding === undefined ? [] : movesWithout(holding.directory, config.backends);
     if (needed.length > 0) return needed;
-    const next = build(config, old);
-    let prepared: PreparedListeners | undefined;
+    const prepared = await engine.prepare(config);
+    let preparedWorkers: PreparedWorkers | undefined;
     try {
-      prepared = await listeners.prepare(config.listeners);
+      if (workers !== undefined && loaded.contents !== undefined)
+        preparedWorkers = await workers.prepare({
+          contents: loaded.contents,
+          listeners: boundOf(prepared.listeners),
+          quotas: quotasOf(config),
+        });
       if (isStopping) throw new Stopping();
-      daemonLog.configure(logSettings(config));
+      daemonLog.configure(logSettings(config, isBackground));
     } catch (error) {
-      prepared?.abort();
-      void next.tables.close(old.tables);
+      prepared.abort();
+      preparedWorkers?.abort();
       if (error instanceof Stopping) return ["stopping"];
       throw error;
     }
     reopenLog();
-    running = next;
-    parking.configure(config.hold);
+    const { next } = prepared;
+    const isDrained = Promise.all([prepared.commit(), preparedWorkers?.commit()]);
     holding?.moves.onOptionsChanged();
-    const isDrained = leave(old, next);
-    prepared.commit();
-    listeners.open();
-    probe(next.world);
     for (const warning of loaded.warnings) say("warning", formatFaultLine(warning), "config");
     warnOfRestart(old.config, config);
     warnOfMissing(config);
@@ -328,21 +301,16 @@ export function createServing(parts: ServingParts): Serving {
     return [];
   }
 
-  /** @returns when no delivery goes by a configuration from before `successor` */
-  function leave(old: Running, successor: Running): Promise<void> {
-    leaving.add(old.world);
-    drained = Promise.all([drained, whenDrained(old.world)]).then(() => {
-      leaving.delete(old.world);
-      old.world.retire(successor.world);
-      void old.tables.close(successor.tables);
-      return undefined;
-    });
-    return drained;
-  }
-
   function warnOfRestart(old: Config, next: Config): void {
-    const changed = (["user", "group", "pidFile"] as const).filter((key) => old.process[key] !== next.process[key]);
-    const names = { user: "process.user", group: "process.group", pidFile: "process.pid_file" };
+    const changed = (["user", "group", "pidFile", "workers"] as const).filter(
+      (key) => old.process[key] !== next.process[key],
+    );
+    const names = {
+      user: "process.user",
+      group: "process.group",
+      pidFile: "process.pid_file",
+      workers: "process.workers",
+    };
     if (!isDeepStrictEqual(old.directory, next.directory))
       say("warning", "directory has changed: that takes effect with a restart", "config");
     for (const key of changed) say("warning", `${names[key]} has changed: that takes effect with a restart`, "config");
@@ -356,48 +324,56 @@ export function createServing(parts: ServingParts): Serving {
     isStopping = true;
     serviceManager.stopping();
     listeners.stopAccepting();
-    parking.endAll();
-    say("notice", `${reason}: stopping, ${count(listeners.connectionCount, "client")} connected`);
-    if (running !== undefined) await endWithin(running);
+    engine.parking.endAll();
+    const connected = workers === undefined ? `, ${count(listeners.connectionCount, "client")} connected` : "";
+    say("notice", `${reason}: stopping${connected}`);
+    if (engine.running !== undefined) await endAll(engine.running);
     await serviceManager.settled();
     say("notice", "stopped");
   }
 
-  /** Lets deliveries finish, those whose client has gone included, and ends them when their time is over. */
-  async function endWithin({ world: last, tables, config }: Running): Promise<void> {
+  async function endAll({ tables, config }: Running): Promise<void> {
     const limitMs = config.process.shutdownTimeoutMs;
-    const ended = Promise.all([listeners.shutdown(), drained, whenDrained(last), holding?.closeMoves(limitMs)]);
-    if (!(await isDoneWithin(ended, limitMs))) {
+    const onLate = (): void =>
       say("warning", `${count(listeners.connectionCount, "client")} not finished after ${limitMs} ms: closing`);
-      for (const each of [...leaving, last]) each.destroy("shutting down");
-      listeners.destroy();
-      await isDoneWithin(ended, LAST_WORDS_MS);
-    }
-    last.retire(undefined);
+    await engine.end(limitMs, onLate, Promise.all([workers?.stop(limitMs), holding?.closeMoves(limitMs)]));
+    workers?.kill();
     await isDoneWithin(Promise.all([tables.close(), holding?.close()]), LAST_WORDS_MS);
   }
 
   function abandon(): void {
     listeners.stopAccepting();
+    workers?.kill();
     pidFile?.remove();
   }
 
   return { start, reload, stop, abandon };
 }
 
+/** With one or two cores one process is quicker than several. */
+function countWorkers(workers: Config["process"]["workers"]): number {
+  if (workers !== "auto") return workers;
+  const cores = availableParallelism();
+  return cores <= 2 ? 1 : Math.min(cores, MAX_WORKERS);
+}
+
+/** Of `auto`. */
+const MAX_WORKERS = 8;
+
 /** A stop has come while a reload was under way. */
 class Stopping extends Error {}
 
-function connectionsByProtocol(status: ListenerSet["status"]): ReadonlyMap<string, number> {
-  const connections = new Map<string, number>();
-  for (const { options, connectionCount } of status)
-    connections.set(options.protocol, (connections.get(options.protocol) ?? 0) + connectionCount);
-  return connections;
+/** Descriptors of the listeners that workers serve. */
+function boundOf(opened: PreparedEngine["listeners"]): ReadonlyMap<string, readonly number[]> {
+  return new Map([...opened].flatMap(([address, { fds }]) => (fds === undefined ? [] : [[address, fds] as const])));
 }
 
-/** Learns what stores announce before the first message asks. */
-function probe(world: World): void {
-  for (const pool of world.pools.values()) if (pool.capabilities === undefined) pool.probe();
+/** What holds for all workers together. */
+function quotasOf({ backends, listeners }: Config): ReadonlyMap<string, number> {
+  return new Map([
+    ...[...backends.values()].map((backend) => [backendQuota(backend), backend.maxConnections] as const),
+    ...listeners.map((listener) => [listenerQuota(listener), listener.maxConnections] as const),
+  ]);
 }
 
 function reasonsOf(error: unknown): readonly string[] {
@@ -409,19 +385,4 @@ function reasonsOf(error: unknown): readonly string[] {
 function isForeseen(error: unknown): boolean {
   if (error instanceof AggregateError) return error.errors.every(isForeseen);
   return error instanceof Error && "code" in error && typeof error.code === "string";
-}
-
-function whenDrained(world: World): Promise<void> {
-  return new Promise((resolve) => world.whenDrained(resolve));
-}
-
-/** Keeps the process alive meanwhile, which a `Clock` would not. */
-async function isDoneWithin(promise: Promise<unknown>, limitMs: number): Promise<boolean> {
-  const { promise: late, resolve } = Promise.withResolvers<boolean>();
-  const timeout = setTimeout(resolve, limitMs, false);
-  try {
-    return await Promise.race([promise.then(() => true), late]);
-  } finally {
-    clearTimeout(timeout);
-  }
 }

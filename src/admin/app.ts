@@ -35,7 +35,7 @@ export function endpointsOf(
     path: "/openapi.json",
     summary: "This document",
     gives: "application/json",
-    handle: (_query, context) => context.json(writeOpenApi(endpoints, services.status().version)),
+    handle: (_query, context) => context.json(writeOpenApi(endpoints, services.version)),
   });
   endpoints.push(self);
   return endpoints;

@@ -5,6 +5,7 @@ import { countHolds } from "./count-holds.ts";
 import { Problem } from "./problem.ts";
 import { delivery, ms, name, whole, wholeText } from "./schemas.ts";
 import type { AdminServices } from "./services.ts";
+import type { BackendStatus } from "../observe/status.ts";
 
 const DEFAULT_DELIVERIES = 100;
 const MAX_DELIVERIES = 10_000;
@@ -23,6 +24,7 @@ const statusResult = v.object({
   uptime_ms: ms,
   configuration: v.string(),
   reloads: whole,
+  workers: v.array(whole),
   listeners: v.array(v.object({ protocol: v.string(), address: v.string(), connections: whole })),
   backends: v.array(backend),
   deliveries: v.object({ under_way: whole, parked: whole, oldest: v.array(delivery) }),
@@ -39,14 +41,7 @@ const answer = v.object({
 
 /** What the daemon is, does and knows. */
 export function daemonEndpoints(services: AdminServices): readonly Endpoint[] {
-  const backends = (): v.InferOutput<typeof backend>[] =>
-    services.backends().map(({ name: of, lmtp, trouble, isDisabled, openSessions, idleSessions }) => ({
-      name: of,
-      lmtp,
-      state: isDisabled ? ("disabled" as const) : trouble === undefined ? ("up" as const) : ("down" as const),
-      ...(trouble === undefined ? {} : { trouble }),
-      sessions: { open: openSessions, idle: idleSessions },
-    }));
+  const backends = async (): Promise<v.InferOutput<typeof backend>[]> => (await services.backends()).map(toBackend);
 
   return [
     jsonEndpoint({
@@ -58,25 +53,24 @@ export function daemonEndpoints(services: AdminServices): readonly Endpoint[] {
       async handle({ query }) {
         const { directory } = services;
         const holds = directory === undefined ? undefined : await countHolds(directory);
-        const status = services.status();
+        const status = await services.status(Math.min(query.deliveries ?? DEFAULT_DELIVERIES, MAX_DELIVERIES));
         return {
           version: status.version,
           pid: status.pid,
           uptime_ms: Math.round(status.uptimeMs),
           configuration: status.configuration,
           reloads: status.reloads,
+          workers: [...status.workers],
           listeners: [...status.listeners],
-          backends: backends(),
+          backends: status.backends.map(toBackend),
           deliveries: {
             under_way: status.deliveriesUnderWay,
             parked: status.parked,
-            oldest: services
-              .deliveries(Math.min(query.deliveries ?? DEFAULT_DELIVERIES, MAX_DELIVERIES))
-              .map(({ ageMs, backend: at, ...rest }) => ({
-                ...rest,
-                ...(at === undefined ? {} : { backend: at }),
-                age_ms: Math.round(ageMs),
-              })),
+            oldest: status.deliveries.map(({ ageMs, backend: at, ...rest }) => ({
+              ...rest,
+              ...(at === undefined ? {} : { backend: at }),
+              age_ms: Math.round(ageMs),
+            })),
           },
           ...(directory === undefined || holds === undefined
             ? {}
@@ -89,7 +83,7 @@ export function daemonEndpoints(services: AdminServices): readonly Endpoint[] {
       path: "/v1/backends",
       summary: "The backends and how they are",
       result: v.object({ backends: v.array(backend) }),
-      handle: () => ({ backends: backends() }),
+      handle: async () => ({ backends: await backends() }),
     }),
     jsonEndpoint({
       method: "post",
@@ -97,10 +91,10 @@ export function daemonEndpoints(services: AdminServices): readonly Endpoint[] {
       summary: "Take a backend out, so that its users hear 4xx, or in again",
       body: v.strictObject({ backend: name, disabled: v.boolean() }),
       result: v.object({ backends: v.array(backend) }),
-      handle({ body }) {
+      async handle({ body }) {
         if (!services.setBackendDisabled(body.backend, body.disabled))
           throw new Problem(404, "No such backend", `there is no backend "${body.backend}"`);
-        return { backends: backends() };
+        return { backends: await backends() };
       },
     }),
     jsonEndpoint({
@@ -188,6 +182,21 @@ export function daemonEndpoints(services: AdminServices): readonly Endpoint[] {
     }),
   ];
 }
+
+const toBackend = ({
+  name: of,
+  lmtp,
+  trouble,
+  isDisabled,
+  openSessions,
+  idleSessions,
+}: BackendStatus): v.InferOutput<typeof backend> => ({
+  name: of,
+  lmtp,
+  state: isDisabled ? "disabled" : trouble === undefined ? "up" : "down",
+  ...(trouble === undefined ? {} : { trouble }),
+  sessions: { open: openSessions, idle: idleSessions },
+});
 
 export function tableOf(services: AdminServices, of: string): NonNullable<ReturnType<AdminServices["table"]>> {
   const table = services.table(of);

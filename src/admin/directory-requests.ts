@@ -31,7 +31,7 @@ const SHOWN_CHARACTERS = 80;
 
 /** @throws Problem where there is no such backend */
 export function checkBackend(services: AdminServices, backend: string): void {
-  const names = services.backends().map((known) => known.name);
+  const names = services.backendNames();
   if (!names.includes(backend))
     throw new Problem(422, "No such backend", `there is no backend "${backend}": known are ${names.join(", ")}`);
 }

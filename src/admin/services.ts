@@ -4,6 +4,7 @@ import type { MoveService } from "../moves/move-service.ts";
 import type { HoldKeeper } from "../moves/hold-keeper.ts";
 import type { RouterQuestion } from "../routing/router.ts";
 import type { Route } from "../routing/route.ts";
+import type { BackendStatus, DeliveryStatus } from "../observe/status.ts";
 import type { Table } from "../tables/table.ts";
 
 /** A recipient's route and how the router came to it. */
@@ -14,25 +15,6 @@ export interface ExplainedRoute {
   readonly lmtp: string | undefined;
 }
 
-export interface BackendStatus {
-  readonly name: string;
-  readonly lmtp: string;
-  /** Undefined while it answers. */
-  readonly trouble: string | undefined;
-  /** An operator has taken it out: its users hear 4xx. */
-  readonly isDisabled: boolean;
-  readonly openSessions: number;
-  readonly idleSessions: number;
-}
-
-export interface DeliveryStatus {
-  readonly user: string;
-  readonly session: string;
-  readonly backend: string | undefined;
-  readonly stage: string;
-  readonly ageMs: number;
-}
-
 export interface DaemonStatus {
   readonly version: string;
   readonly pid: number;
@@ -40,9 +22,14 @@ export interface DaemonStatus {
   readonly uptimeMs: number;
   readonly configuration: string;
   readonly reloads: number;
+  /** Process ids; empty where one process does all. */
+  readonly workers: readonly number[];
   readonly listeners: readonly { readonly protocol: string; readonly address: string; readonly connections: number }[];
+  readonly backends: readonly BackendStatus[];
   readonly deliveriesUnderWay: number;
   readonly parked: number;
+  /** The oldest first. */
+  readonly deliveries: readonly DeliveryStatus[];
 }
 
 export interface ReloadOutcome {
@@ -54,10 +41,11 @@ export interface ReloadOutcome {
 /** What the admin API is made of: the running daemon, as `serving.ts` has it. */
 export interface AdminServices {
   readonly clock: Clock;
-  status(): DaemonStatus;
-  /** At most `limit`, the oldest first. */
-  deliveries(limit: number): readonly DeliveryStatus[];
-  backends(): readonly BackendStatus[];
+  readonly version: string;
+  /** Of all processes. */
+  status(maxDeliveries: number): Promise<DaemonStatus>;
+  backends(): Promise<readonly BackendStatus[]>;
+  backendNames(): readonly string[];
   /** @returns false where there is no such backend */
   setBackendDisabled(name: string, isDisabled: boolean): boolean;
   /** The router's user key of an address or a user as somebody types it. */

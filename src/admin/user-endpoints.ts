@@ -125,7 +125,7 @@ export function userEndpoints(services: AdminServices, onBroken: (error: unknown
         try {
           const lines = parseUsers(body, {
             keyOf: (given) => keyOf(services, given),
-            backends: new Set(services.backends().map((backend) => backend.name)),
+            backends: new Set(services.backendNames()),
           });
           const done = await directory.users.import(lines.entries, {
             author: query,

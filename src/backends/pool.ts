@@ -1,5 +1,8 @@
+import { createHash } from "node:crypto";
 import type { Timer } from "../core/clock.ts";
 import type { Log, LogLevel } from "../core/log.ts";
+import { ownQuotas } from "../core/quota.ts";
+import type { Quota, Quotas } from "../core/quota.ts";
 import type { Capabilities } from "../protocols/lmtp/capabilities.ts";
 import { describeReply, isPositive } from "../protocols/lmtp/reply.ts";
 import { BackendUnavailable } from "./backend-unavailable.ts";
@@ -11,6 +14,8 @@ export interface PoolContext extends SessionContext {
   readonly log: Log;
   /** Names of backends that an operator has taken out of service. */
   readonly disabledBackends: ReadonlySet<string>;
+  /** Default: this process shares with none. */
+  readonly quotas?: Quotas | undefined;
 }
 
 export interface SessionRequest {
@@ -35,6 +40,8 @@ export class BackendPool {
   readonly #health: StoreHealth;
   /** All connections to the store, those included that are opening or closing. */
   readonly #sessions = new Set<BackendSession>();
+  /** `maxConnections`, which holds for all processes of the daemon together. */
+  readonly #quota: Quota;
   #capabilities: Capabilities | undefined;
   #isClosing = false;
   /** What was last logged of this backend's state, so that an outage is one line and not one a delivery. */
@@ -45,6 +52,14 @@ export class BackendPool {
     this.options = options;
     this.#context = context;
     this.#health = new StoreHealth(context.clock);
+    const { quotas = ownQuotas } = context;
+    this.#quota = quotas.of(quotaKey(options), options.maxConnections, {
+      used: () => this.#sessions.size,
+      onGrown: () => this.#dialWaiting(),
+      onDenied: () => undefined,
+      onOwing: () => this.#idle.shift()?.quit(),
+      isPatient: true,
+    });
   }
 
   /** Why it could not be reached the last time; undefined while it can. */
@@ -124,7 +139,16 @@ export class BackendPool {
   }
 
   get #isFull(): boolean {
-    return this.#sessions.size >= this.options.maxConnections;
+    return this.#sessions.size >= this.#quota.limit;
+  }
+
+  #dialWaiting(): void {
+    while (!this.#isFull) {
+      const next = this.#nextWaiting();
+      if (next === undefined) return;
+      this.#dial(next);
+    }
+    if (this.#waiting.length > 0) this.#quota.want();
   }
 
   #dial(ticket: Ticket): void {
@@ -146,8 +170,8 @@ export class BackendPool {
       onMissed: (sinceMs, reason) => this.#onMissed(sinceMs, reason),
       onClosed: () => {
         this.#sessions.delete(session);
-        const next = this.#nextWaiting();
-        if (next !== undefined) this.#dial(next);
+        this.#quota.settle();
+        this.#dialWaiting();
       },
     });
     this.#sessions.add(session);
@@ -170,6 +194,7 @@ export class BackendPool {
       request?.onUnavailable(this.#unavailable("busy", `all ${maxConnections} connections to it are in use`));
     });
     this.#waiting.push(ticket);
+    this.#quota.want();
   }
 
   #takeBack(ticket: Ticket): void {
@@ -198,9 +223,11 @@ export class BackendPool {
   }
 
   #keepOrLend(session: BackendSession): void {
-    const next = this.#nextWaiting()?.request;
+    // Who waits in another process would wait for ever if we had always somebody of our own.
+    const next = this.#quota.isOwing ? undefined : this.#nextWaiting()?.request;
     if (next !== undefined) this.#lend(session, next, true);
-    else if (this.#isClosing || this.#idle.length >= this.options.maxIdleConnections) session.quit();
+    else if (this.#isClosing || this.#quota.isOwing || this.#idle.length >= this.options.maxIdleConnections)
+      session.quit();
     else this.#keep(session);
   }
 
@@ -253,4 +280,10 @@ export class BackendPool {
   #log(level: LogLevel, text: string): void {
     this.#context.log.write({ kind: "message", level, part: "backend", text: `${this.options.name}: ${text}` });
   }
+}
+
+/** Names a backend with these very options: passwords are among them, so they are hashed. */
+export function quotaKey(options: BackendOptions): string {
+  const digest = createHash("sha256").update(JSON.stringify(options)).digest("base64url");
+  return `backend ${options.name} ${digest}`;
 }

@@ -13,6 +13,8 @@ export interface ProcessOptions {
   readonly pidFile: string | undefined;
   /** How long SIGTERM waits for transactions under way, in ms. */
   readonly shutdownTimeoutMs: number;
+  /** Processes that serve clients; with 1 it is the daemon's own. `auto` goes by the machine. */
+  readonly workers: number | "auto";
 }
 
 export interface LogOptions {
@@ -58,7 +60,13 @@ export interface ConfigFault {
 }
 
 export type LoadResult =
-  | { readonly kind: "loaded"; readonly config: Config; readonly warnings: readonly ConfigFault[] }
+  | {
+      readonly kind: "loaded";
+      readonly config: Config;
+      readonly warnings: readonly ConfigFault[];
+      /** What the file held, for other processes to read the same. Undefined where there was no file, and for `check`. */
+      readonly contents: Uint8Array | undefined;
+    }
   | { readonly kind: "faulty"; readonly faults: readonly ConfigFault[] };
 
 // src/config/load.ts exports

@@ -12,6 +12,8 @@ export interface LoadOptions {
   readonly takesPipe?: boolean;
   /** Also warns of users and groups that this machine does not have: for `check`, which always takes a pipe. */
   readonly checksMachine?: boolean;
+  /** See `LoadRequest`. */
+  readonly contents?: Uint8Array | undefined;
   /** Keeps the deadline. Without it there is none: whoever types a command sees what it waits for. */
   readonly deadlineClock?: Clock;
 }
@@ -33,9 +35,9 @@ const WORKER_FILE = new URL(import.meta.url.replace(/load(\.[a-z]+)$/, "load-wor
  * @throws only where we are at fault, never for what is wrong with the file
  */
 export async function loadConfig(path: string, options: LoadOptions = {}): Promise<LoadResult> {
-  const { format, takesPipe = false, checksMachine = false, deadlineClock } = options;
-  const result = await readInWorker({ path, format, takesPipe, checksMachine }, deadlineClock);
-  return result.kind === "faulty" ? result : { kind: "loaded", config: result.config, warnings: result.warnings };
+  const { format, takesPipe = false, checksMachine = false, contents, deadlineClock } = options;
+  const result = await readInWorker({ path, format, takesPipe, checksMachine, contents }, deadlineClock);
+  return result.kind === "faulty" ? result : { ...result, kind: "loaded" };
 }
 
 function readInWorker(request: LoadRequest, clock: Clock | undefined): Promise<LoadReply> {

@@ -29,19 +29,25 @@ export type ReadResult =
       readonly warnings: readonly ConfigFault[];
       /** The same in the own format, for a file that was not. */
       readonly translation: RawConfig | undefined;
+      /** What the file held; undefined where it is not at hand. */
+      readonly contents: Uint8Array | undefined;
     }
   | { readonly kind: "faulty"; readonly faults: readonly ConfigFault[] };
 
 export interface ReadOptions {
   /** See `openFile`. */
   readonly takesPipe?: boolean;
+  /** Read these bytes in place of the file's. */
+  readonly contents?: Uint8Array | undefined;
   readonly defaultFiles?: DefaultFiles;
 }
 
 /** @throws only where we are at fault, never for what is wrong with the file */
 export function readConfigFile(path: string, format: Format | undefined, options: ReadOptions = {}): ReadResult {
   const file = readSource(path, options);
-  return file.kind === "bad" ? { kind: "faulty", faults: [file.fault] } : parseConfig(file.source, format);
+  if (file.kind === "bad") return { kind: "faulty", faults: [file.fault] };
+  const parsed = parseConfig(file.source, format);
+  return parsed.kind === "read" ? { ...parsed, contents: file.contents } : parsed;
 }
 
 /** As `readConfigFile`, and warns of what this machine lacks. */
@@ -61,13 +67,14 @@ export function parseConfig(source: SourceText, format: Format | undefined): Rea
 }
 
 type SourceRead =
-  | { readonly kind: "ok"; readonly source: SourceText }
+  | { readonly kind: "ok"; readonly source: SourceText; readonly contents: Uint8Array }
   | { readonly kind: "bad"; readonly fault: ConfigFault };
 
-function readSource(path: string, { takesPipe = false, defaultFiles }: ReadOptions): SourceRead {
+function readSource(path: string, { takesPipe = false, contents: given, defaultFiles }: ReadOptions): SourceRead {
   try {
-    const decoded = decodeSource(path, readBytes(path, takesPipe));
-    if (decoded.kind === "ok") return decoded;
+    const contents = given === undefined ? readBytes(path, takesPipe) : Buffer.from(given);
+    const decoded = decodeSource(path, contents);
+    if (decoded.kind === "ok") return { ...decoded, contents };
     return { kind: "bad", fault: wholeFileFault(path, decoded.message, decoded.line) };
   } catch (error) {
     const hint = isMissing(error) ? hintAtOtherFile(path, defaultFiles) : "";
@@ -107,7 +114,7 @@ function conclude(source: SourceText, { root, faults, read }: Examined): ReadRes
   const list = faults.list(source, root === undefined ? [] : findSecrets(root));
   if (read === undefined || faults.hasErrors) return { kind: "faulty", faults: list };
   const config = makeParts({ path: source.path, format: read.format }, read.result);
-  return { kind: "read", config, warnings: list, translation: read.translation };
+  return { kind: "read", config, warnings: list, translation: read.translation, contents: undefined };
 }
 
 const FORMATS_EXPLAINED =

@@ -27,6 +27,16 @@ function checkName(name: string): string | undefined {
   return /\p{Cc}/u.test(name) ? "a name cannot have control characters" : undefined;
 }
 
+const MAX_WORKERS = 64;
+
+const workerCount = scalar<number | "auto">(`\`auto\` or a number from 1 to ${MAX_WORKERS}`, (given) => {
+  if (given === "auto") return ok(given);
+  const number = /^\d{1,2}$/.test(given) ? Number(given) : 0;
+  return number >= 1 && number <= MAX_WORKERS
+    ? ok(number)
+    : bad(`expected auto or a number from 1 to ${MAX_WORKERS}, got "${given}"`);
+});
+
 const processSchema = section({
   user: optional(text("a user's name or number"), {
     description: "User to become after the listeners are bound, when started as root.",
@@ -42,6 +52,11 @@ const processSchema = section({
   }),
   shutdown_timeout: withDefault(duration(), "60s", {
     description: "How long SIGTERM waits for transactions under way. A second SIGTERM ends at once.",
+  }),
+  workers: withDefault(workerCount, "auto", {
+    description:
+      "Processes that serve clients, beside one that keeps the configuration, directory and moves. `auto`: one process for " +
+      "all on up to two cores, else a worker for each core, up to 8. Takes effect with a restart.",
   }),
 });
 

@@ -79,6 +79,8 @@ export class HoldKeeper {
   readonly #parts: HoldKeeperParts;
   /** Uncertain deliveries that could not be written down, by user: until when. */
   readonly #unwritten = new Map<string, Settling>();
+  /** The same for a worker's end. */
+  #unwrittenEnd: Settling | undefined;
   #timer: Timer | undefined;
   #looking: Promise<void> = Promise.resolve();
   #isClosed = false;
@@ -145,6 +147,18 @@ export class HoldKeeper {
     }
   }
 
+  /** A worker has died: what it had sent, for whomever, may still arrive. As `onUncertain`. */
+  async onWorkerDied(why: string): Promise<void> {
+    const { directory, clock, say, options } = this.#parts;
+    const atMs = clock.wallMs();
+    try {
+      await directory.uncertain.addEveryone(atMs, why);
+    } catch (error) {
+      this.#unwrittenEnd = { untilMs: atMs + options().drain.settleMs, why };
+      say("error", `that a worker has died is remembered only until this daemon ends: ${reasonOf(error)}`);
+    }
+  }
+
   /** Resolves when it touches the directory no more. */
   async close(): Promise<void> {
     this.#isClosed = true;
@@ -162,9 +176,9 @@ export class HoldKeeper {
             untilMs: latest.atMs + options().drain.settleMs,
             why: latest.kind === "everyone" ? latest.why : unanswered(latest.backend),
           };
-    const unwritten = this.#unwritten.get(user);
-    const later = (written?.untilMs ?? 0) < (unwritten?.untilMs ?? 0) ? unwritten : written;
-    return later === undefined || later.untilMs <= clock.wallMs() ? undefined : later;
+    const known = [written, this.#unwritten.get(user), this.#unwrittenEnd].filter((each) => each !== undefined);
+    const latestEnd = known.sort((a, b) => b.untilMs - a.untilMs)[0];
+    return latestEnd === undefined || latestEnd.untilMs <= clock.wallMs() ? undefined : latestEnd;
   }
 
   async #release(release: Release, author: Author): Promise<ReleaseResult> {

@@ -63,7 +63,7 @@ export interface StoreChecks {
 /** Who lets users in. */
 export interface Logins {
   /** When a login of the user was last let through, in any process, on the wall clock in ms; undefined: not lately. */
-  lastLetThroughMs(user: string): number | undefined;
+  lastLetThroughMs(user: string): number | undefined | Promise<number | undefined>;
 }
 
 /** What came of a write to an outside table. */

@@ -1,6 +1,6 @@
 import { lookup } from "node:dns/promises";
-import { createServer, isIP } from "node:net";
-import type { ListenOptions as NodeListenOptions, Server, Socket } from "node:net";
+import { BoundSocket, createServer, isIP } from "node:net";
+import type { BoundSocketOptions, Server, Socket } from "node:net";
 import { isDeepStrictEqual } from "node:util";
 import type { Endpoint } from "../core/endpoint.ts";
 import { AccessUnchanged, CannotListen, messageOf, systemCode } from "./cannot-listen.ts";
@@ -33,6 +33,8 @@ export interface ListenerEvents {
 export interface Listener {
   /** With the port the system chose where 0 was asked for. */
   readonly address: Endpoint;
+  /** Where other processes serve it: its descriptors, open until `close`. */
+  readonly fds?: readonly number[];
   /** Nobody can connect any more: the file of a unix socket was removed. */
   isGone(): boolean;
   /** Looks whether those named exist. @throws CannotListen */
@@ -44,26 +46,84 @@ export interface Listener {
 }
 
 /** @throws CannotListen, and nothing else */
-export async function listen(options: ListenOptions, given: ListenerEvents): Promise<Listener> {
-  const events: ListenerEvents = {
-    accept: (socket) => given.accept(options.hasSmallReads ? readSmall(socket) : socket),
-    acceptFailed: (error) => given.acceptFailed(error),
-  };
-  return options.address.kind === "unix"
-    ? listenUnix(options.address.path, options, events)
-    : listenTcp(options.address, events);
+export function listen(options: ListenOptions, given: ListenerEvents): Promise<Listener> {
+  const events = eventsFor(options, given);
+  return place(options, (where) =>
+    startServer(events, (server, onListening) => server.listen({ ...where, backlog: BACKLOG }, onListening)),
+  );
 }
 
-async function listenUnix(path: string, access: SocketAccess, events: ListenerEvents): Promise<Listener> {
+/** Binds for other processes, which listen. @throws CannotListen, and nothing else */
+export async function bind(options: ListenOptions): Promise<Listener> {
+  const fds: number[] = [];
+  const listener = await place(options, (where) => {
+    // The types do not know paths yet.
+    const socket = new BoundSocket(where as BoundSocketOptions);
+    fds.push(socket.fd());
+    const { port } = socket.address() as { readonly port?: number };
+    let isOpen = true;
+    const close = (): void => {
+      if (isOpen) socket.close();
+      isOpen = false;
+    };
+    return Promise.resolve({ port, close });
+  });
+  return { ...listener, fds };
+}
+
+/** Listens at what another process has bound. @throws CannotListen, and nothing else */
+export async function listenAt(
+  fds: readonly number[],
+  options: ListenOptions,
+  given: ListenerEvents,
+): Promise<Listener> {
+  const events = eventsFor(options, given);
+  const { address } = options;
+  const opened: Open[] = [];
+  try {
+    for (const fd of fds)
+      opened.push(await startServer(events, (server, onListening) => server.listen({ fd }, BACKLOG, onListening)));
+  } catch (error) {
+    for (const each of opened) each.close();
+    throw new CannotListen(address, address.kind === "tcp" ? tcpReason(error, address.port) : messageOf(error), error);
+  }
+  const nothing = (): Promise<void> => Promise.resolve();
+  const close = (): void => {
+    for (const each of opened) each.close();
+  };
+  return { address, isGone: () => false, checkAccess: nothing, changeAccess: nothing, close };
+}
+
+function eventsFor({ hasSmallReads = false }: ListenOptions, given: ListenerEvents): ListenerEvents {
+  return {
+    accept: (socket) => given.accept(hasSmallReads ? readSmall(socket) : socket),
+    acceptFailed: (error) => given.acceptFailed(error),
+  };
+}
+
+interface Open {
+  /** Of a TCP socket. */
+  readonly port: number | undefined;
+  close(): void;
+}
+
+type Opener = (where: { readonly path: string } | { readonly host: string; readonly port: number }) => Promise<Open>;
+
+function place(options: ListenOptions, open: Opener): Promise<Listener> {
+  const { address } = options;
+  return address.kind === "unix" ? placeUnix(address.path, options, open) : placeTcp(address, open);
+}
+
+async function placeUnix(path: string, access: SocketAccess, open: Opener): Promise<Listener> {
   let resolved = await resolveAccess(path, access);
   await checkPlace(path);
-  const server = newServer(events);
-  const identity = await placeSocket(path, resolved, (boundPath) => bind(server, events, { path: boundPath })).catch(
-    (error: unknown) => {
-      server.close();
-      throw error;
-    },
-  );
+  let opened: Open | undefined;
+  const identity = await placeSocket(path, resolved, async (boundPath) => {
+    opened = await open({ path: boundPath });
+  }).catch((error: unknown) => {
+    opened?.close();
+    throw error;
+  });
   const address: Endpoint = { kind: "unix", path };
   const wasRoot = process.geteuid?.() === 0;
   return {
@@ -92,31 +152,30 @@ async function listenUnix(path: string, access: SocketAccess, events: ListenerEv
     },
     close() {
       if (whoseIs(path, identity) === "ours") removeQuietly(path);
-      server.close();
+      opened?.close();
     },
   };
 }
 
 /** A name may have several addresses: all that this machine has are served, on the same port. */
-async function listenTcp(address: Extract<Endpoint, { kind: "tcp" }>, events: ListenerEvents): Promise<Listener> {
-  const servers: Server[] = [];
+async function placeTcp(address: Extract<Endpoint, { kind: "tcp" }>, open: Opener): Promise<Listener> {
+  const sockets: Open[] = [];
   let { port } = address;
   let failure: unknown;
   for (const host of await addressesOf(address)) {
-    const server = newServer(events);
     try {
-      await bind(server, events, { host, port });
-      servers.push(server);
-      port = portOf(server, port);
+      const opened = await open({ host, port });
+      sockets.push(opened);
+      port = opened.port ?? port;
     } catch (error) {
       failure = error;
       if (!isMissingHere(error)) break;
     }
   }
   const close = (): void => {
-    for (const server of servers) server.close();
+    for (const each of sockets) each.close();
   };
-  if (servers.length === 0 || (failure !== undefined && !isMissingHere(failure))) {
+  if (sockets.length === 0 || (failure !== undefined && !isMissingHere(failure))) {
     close();
     throw new CannotListen(address, tcpReason(failure, port), failure);
   }
@@ -163,18 +222,21 @@ function newServer(events: ListenerEvents): Server {
   return createServer(options, (socket) => events.accept(socket));
 }
 
-function bind(server: Server, events: ListenerEvents, where: NodeListenOptions): Promise<void> {
+function startServer(events: ListenerEvents, begin: (server: Server, onListening: () => void) => void): Promise<Open> {
+  const server = newServer(events);
   return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen({ ...where, backlog: BACKLOG }, () => {
-      server.off("error", reject);
+    server.once("error", (error) => {
+      server.close();
+      reject(error);
+    });
+    begin(server, () => {
+      server.removeAllListeners("error");
       server.on("error", (error) => events.acceptFailed(error));
-      resolve();
+      const bound = server.address();
+      resolve({
+        port: bound === null || typeof bound === "string" ? undefined : bound.port,
+        close: () => void server.close(),
+      });
     });
   });
-}
-
-function portOf(server: Server, otherwise: number): number {
-  const bound = server.address();
-  return bound === null || typeof bound === "string" ? otherwise : bound.port;
 }

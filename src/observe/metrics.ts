@@ -1,4 +1,5 @@
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
+import { AggregatorRegistry, collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { Aggregator, MetricObjectWithValues, MetricValue } from "prom-client";
 import type { LogEntry } from "../core/log.ts";
 import type { LookupResult, Metrics } from "../core/metrics.ts";
 
@@ -37,8 +38,13 @@ export interface BackendState {
 
 export interface MetricsPage extends Metrics {
   readonly contentType: string;
-  render(): Promise<string>;
+  /** What this process has counted, for another to add up. */
+  collect(): Promise<MetricsJson>;
+  /** Of this process and others together. */
+  render(others: readonly MetricsJson[]): Promise<string>;
 }
+
+export type MetricsJson = readonly MetricObjectWithValues<MetricValue<string>>[];
 
 const DELIVERY_RESULTS = ["sent", "deferred", "bounced", "uncertain"] as const;
 const LOOKUP_RESULTS: readonly LookupResult[] = ["found", "absent", "failed"];
@@ -58,6 +64,7 @@ export function createMetrics(state: MetricsState): MetricsPage {
     help: "Always 1; the version is a label.",
     labelNames: ["version"],
     registers: [registry],
+    aggregator: "first",
   });
   info.set({ version: state.version }, 1);
 
@@ -103,12 +110,24 @@ export function createMetrics(state: MetricsState): MetricsPage {
     counter.inc({ result: "succeeded" }, succeeded);
     counter.inc({ result: "failed" }, failed);
   });
-  newGauge("mailshunt_backend_disabled", "1 while an operator has taken the store out.", ["backend"], (gauge) => {
-    for (const { name, isDisabled } of state.backends()) gauge.set({ backend: name }, isDisabled ? 1 : 0);
-  });
-  newGauge("mailshunt_backend_up", "1 while the store answers.", ["backend"], (gauge) => {
-    for (const { name, isUp } of state.backends()) gauge.set({ backend: name }, isUp ? 1 : 0);
-  });
+  newGauge(
+    "mailshunt_backend_disabled",
+    "1 while an operator has taken the store out.",
+    ["backend"],
+    (gauge) => {
+      for (const { name, isDisabled } of state.backends()) gauge.set({ backend: name }, isDisabled ? 1 : 0);
+    },
+    "max",
+  );
+  newGauge(
+    "mailshunt_backend_up",
+    "1 while the store answers.",
+    ["backend"],
+    (gauge) => {
+      for (const { name, isUp } of state.backends()) gauge.set({ backend: name }, isUp ? 1 : 0);
+    },
+    "min",
+  );
   newGauge("mailshunt_backend_sessions", "Sessions with the store.", ["backend", "state"], (gauge) => {
     for (const { name, openSessions, idleSessions } of state.backends()) {
       gauge.set({ backend: name, state: "busy" }, openSessions - idleSessions);
@@ -118,10 +137,16 @@ export function createMetrics(state: MetricsState): MetricsPage {
 
   /** Undefined: none is configured. */
   let directory: DirectoryState | "failed" | undefined;
-  newGauge("mailshunt_directory_up", "1 while the directory answers.", [], (gauge) => {
-    if (directory === undefined) gauge.remove({});
-    else gauge.set({}, directory === "failed" ? 0 : 1);
-  });
+  newGauge(
+    "mailshunt_directory_up",
+    "1 while the directory answers.",
+    [],
+    (gauge) => {
+      if (directory === undefined) gauge.remove({});
+      else gauge.set({}, directory === "failed" ? 0 : 1);
+    },
+    "max",
+  );
   newDirectoryGauge("mailshunt_directory_users", "Entries in the directory.", ["backend"], (gauge, { users }) => {
     for (const { name } of state.backends()) gauge.set({ backend: name }, 0);
     for (const [backend, entries] of users) gauge.set({ backend }, entries);
@@ -140,11 +165,17 @@ export function createMetrics(state: MetricsState): MetricsPage {
     labelNames: string[],
     fill: (gauge: Gauge, found: DirectoryState) => void,
   ): void {
-    newGauge(name, help, labelNames, (gauge) => {
-      // A gauge without labels would say 0, which is not known.
-      if (directory === undefined || directory === "failed") gauge.remove({});
-      else fill(gauge, directory);
-    });
+    newGauge(
+      name,
+      help,
+      labelNames,
+      (gauge) => {
+        // A gauge without labels would say 0, which is not known.
+        if (directory === undefined || directory === "failed") gauge.remove({});
+        else fill(gauge, directory);
+      },
+      "max",
+    );
   }
 
   function newCounter(name: string, help: string, labelNames: string[], fill: (counter: Counter) => void): void {
@@ -160,8 +191,16 @@ export function createMetrics(state: MetricsState): MetricsPage {
     });
   }
 
-  function newGauge(name: string, help: string, labelNames: string[], fill: (gauge: Gauge) => void): void {
+  /** @param aggregator of several processes */
+  function newGauge(
+    name: string,
+    help: string,
+    labelNames: string[],
+    fill: (gauge: Gauge) => void,
+    aggregator: Aggregator = "sum",
+  ): void {
     new Gauge({
+      aggregator,
       name,
       help,
       labelNames,
@@ -196,6 +235,11 @@ export function createMetrics(state: MetricsState): MetricsPage {
     return results;
   }
 
+  async function collect(): Promise<MetricsJson> {
+    directory = await state.directory().catch(() => "failed" as const);
+    return registry.getMetricsAsJSON();
+  }
+
   return {
     onEntry(entry: LogEntry) {
       if (entry.kind === "delivery") resultsOf(entry.backend)[entry.status] += 1;
@@ -205,9 +249,11 @@ export function createMetrics(state: MetricsState): MetricsPage {
       if (waitedMs !== undefined) waits.observe({ protocol, table }, waitedMs / 1000);
     },
     contentType: registry.contentType,
-    async render() {
-      directory = await state.directory().catch(() => "failed" as const);
-      return registry.metrics();
+    collect,
+    async render(others) {
+      const own = await collect();
+      if (others.length === 0) return registry.metrics();
+      return AggregatorRegistry.aggregate([own, ...others].map((each) => [...each])).metrics();
     },
   };
 }

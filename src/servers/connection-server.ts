@@ -1,5 +1,8 @@
 import type { Socket } from "node:net";
+import { formatEndpoint } from "../core/endpoint.ts";
 import type { Log, LogMessage } from "../core/log.ts";
+import { ownQuotas } from "../core/quota.ts";
+import type { Quota, Quotas } from "../core/quota.ts";
 import type { ListenerOptions } from "./options.ts";
 
 /** One client of a server. */
@@ -11,7 +14,9 @@ export interface ServedConnection {
 }
 
 export interface ConnectionServerParts {
-  readonly limits: Pick<ListenerOptions, "maxConnections" | "maxConnectionsPerAddress">;
+  readonly limits: Pick<ListenerOptions, "address" | "maxConnections" | "maxConnectionsPerAddress">;
+  /** `maxConnections` holds for all processes of the daemon together, `maxConnectionsPerAddress` for each. Default: there is one. */
+  readonly quotas?: Quotas | undefined;
   /** What a client is told for whom there is no room; empty for protocols that know no such word. */
   readonly refusal: string;
   readonly part: LogMessage["part"];
@@ -20,16 +25,33 @@ export interface ConnectionServerParts {
   readonly connect: (socket: Socket, address: string | undefined, onClosed: () => void) => ServedConnection;
 }
 
+/** Names the clients of a listener for all processes that serve it. */
+export const quotaKey = ({ address, maxConnections }: ConnectionServerParts["limits"]): string =>
+  `listener ${formatEndpoint(address)} ${maxConnections}`;
+
+/** Clients that may wait until it is known whether another process can leave its place to them. */
+const MAX_WAITING = 256;
+
 /** The clients of one listener, and how many they may be. */
 export class ConnectionServer {
   readonly #parts: ConnectionServerParts;
   readonly #connections = new Set<ServedConnection>();
   readonly #perAddress = new Map<string, number>();
+  readonly #quota: Quota;
+  readonly #waiting: Socket[] = [];
   #isRefusing = false;
-  #onEmpty: (() => void) | undefined;
+  readonly #onEmpty: (() => void)[] = [];
 
   constructor(parts: ConnectionServerParts) {
     this.#parts = parts;
+    const { quotas = ownQuotas } = parts;
+    this.#quota = quotas.of(quotaKey(parts.limits), parts.limits.maxConnections, {
+      used: () => this.#connections.size,
+      onGrown: () => this.#onGrown(),
+      onDenied: () => this.#onDenied(),
+      onOwing: () => undefined,
+      isPatient: false,
+    });
   }
 
   get connectionCount(): number {
@@ -38,15 +60,11 @@ export class ConnectionServer {
 
   /** Serves a client. The socket must allow half-open: a client may say no more and still wait for replies. */
   accept(socket: Socket): void {
-    const { limits, refusal, connect } = this.#parts;
-    const address = socket.remoteAddress?.replace(/^::ffff:(?=\d+\.)/, "");
+    const { limits, connect } = this.#parts;
+    const address = addressOf(socket);
     const fromAddress = address === undefined ? 0 : (this.#perAddress.get(address) ?? 0);
-    if (this.#connections.size >= limits.maxConnections || fromAddress >= limits.maxConnectionsPerAddress) {
-      this.#noteRefused(address);
-      socket.on("error", () => undefined);
-      socket.end(refusal, () => socket.destroy());
-      return;
-    }
+    if (fromAddress >= limits.maxConnectionsPerAddress) return this.#refuse(socket);
+    if (this.#connections.size >= this.#quota.limit) return this.#wait(socket);
     if (address !== undefined) this.#perAddress.set(address, fromAddress + 1);
     const connection = connect(socket, address, () => this.#onClosed(connection, address));
     this.#connections.add(connection);
@@ -54,14 +72,48 @@ export class ConnectionServer {
 
   /** Lets what is under way finish; resolves when no client is left. */
   async shutdown(): Promise<void> {
+    this.#onDenied();
     for (const connection of this.#connections) connection.stop();
+    await this.emptied();
+  }
+
+  /** Resolves when no client is left. */
+  async emptied(): Promise<void> {
     if (this.#connections.size === 0) return;
-    await new Promise<void>((resolve) => (this.#onEmpty = resolve));
+    await new Promise<void>((resolve) => this.#onEmpty.push(resolve));
   }
 
   /** Ends all clients at once. */
   destroy(): void {
     for (const connection of this.#connections) connection.destroy();
+  }
+
+  #wait(socket: Socket): void {
+    if (this.#waiting.length >= MAX_WAITING) return this.#refuse(socket);
+    socket.on("error", () => undefined);
+    this.#waiting.push(socket);
+    this.#quota.want();
+  }
+
+  #onGrown(): void {
+    while (this.#waiting.length > 0 && this.#connections.size < this.#quota.limit) this.#acceptWaiting();
+    if (this.#waiting.length > 0) this.#quota.want();
+  }
+
+  #acceptWaiting(): void {
+    const socket = this.#waiting.shift();
+    // Who went away meanwhile, or has been told to.
+    if (socket !== undefined && !socket.destroyed) this.accept(socket);
+  }
+
+  #onDenied(): void {
+    for (const socket of this.#waiting.splice(0)) this.#refuse(socket);
+  }
+
+  #refuse(socket: Socket): void {
+    this.#noteRefused(addressOf(socket));
+    socket.on("error", () => undefined);
+    socket.end(this.#parts.refusal, () => socket.destroy());
   }
 
   /** One line for each time of overload. */
@@ -75,12 +127,15 @@ export class ConnectionServer {
 
   #onClosed(connection: ServedConnection, address: string | undefined): void {
     this.#connections.delete(connection);
+    this.#quota.settle();
     this.#isRefusing = false;
     if (address !== undefined) {
       const left = (this.#perAddress.get(address) ?? 1) - 1;
       if (left > 0) this.#perAddress.set(address, left);
       else this.#perAddress.delete(address);
     }
-    if (this.#connections.size === 0) this.#onEmpty?.();
+    if (this.#connections.size === 0) for (const onEmpty of this.#onEmpty.splice(0)) onEmpty();
   }
 }
+
+const addressOf = (socket: Socket): string | undefined => socket.remoteAddress?.replace(/^::ffff:(?=\d+\.)/, "");

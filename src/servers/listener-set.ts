@@ -3,12 +3,13 @@ import { isDeepStrictEqual } from "node:util";
 import { formatEndpoint } from "../core/endpoint.ts";
 import type { Endpoint } from "../core/endpoint.ts";
 import { CannotListen, messageOf } from "../net/cannot-listen.ts";
-import { listen } from "../net/listener.ts";
-import type { Listener } from "../net/listener.ts";
+import type { Listener, ListenerEvents, ListenOptions } from "../net/listener.ts";
 import type { ConnectionServer } from "./connection-server.ts";
 import type { ListenerOptions } from "./options.ts";
 
 export interface ListenerSetParts {
+  /** How a listener is opened. @throws CannotListen */
+  readonly listen: (options: ListenOptions & ListenerOptions, events: ListenerEvents) => Promise<Listener>;
   readonly makeServer: (options: ListenerOptions) => ConnectionServer;
   readonly onAcceptFailed: (address: Endpoint, error: Error) => void;
 }
@@ -25,6 +26,8 @@ export interface PreparedListeners {
   commit(): void;
   /** Closes what was opened. */
   abort(): void;
+  /** Those that will be in effect, by address as configured. */
+  readonly listeners: ReadonlyMap<string, Listener>;
 }
 
 interface Clients {
@@ -53,6 +56,11 @@ export class ListenerSet {
 
   get addresses(): readonly Endpoint[] {
     return [...this.#entries.values()].map(({ listener }) => listener.address);
+  }
+
+  /** By address as configured. */
+  get listeners(): ReadonlyMap<string, Listener> {
+    return listenersOf(this.#entries);
   }
 
   /** Of those that accept. */
@@ -104,7 +112,7 @@ export class ListenerSet {
       abort();
       throw new AggregateError(failures, failures.map((error) => String(error)).join("; "));
     }
-    return { commit: () => this.#commit(next, wanted), abort };
+    return { commit: () => this.#commit(next, wanted), abort, listeners: listenersOf(next) };
   }
 
   /** Serves clients from now on, those first who came since the listeners were opened. To be called after `commit`. */
@@ -129,6 +137,11 @@ export class ListenerSet {
     for (const { listener } of this.#entries.values()) listener.close();
   }
 
+  /** Resolves when no client is left. */
+  async emptied(): Promise<void> {
+    await Promise.all(this.#servers().map((server) => server.emptied()));
+  }
+
   /** Lets messages under way finish; resolves when no client is left. */
   async shutdown(): Promise<void> {
     await Promise.all(this.#servers().map((server) => server.shutdown()));
@@ -147,7 +160,7 @@ export class ListenerSet {
     const { address } = options;
     const clients: Clients = { server: this.#parts.makeServer(options), waiting: [] };
     const withReads = { ...options, hasSmallReads: options.protocol !== "lmtp" };
-    const listener = await listen(withReads, {
+    const listener = await this.#parts.listen(withReads, {
       accept(socket) {
         if (clients.waiting === undefined) return clients.server.accept(socket);
         socket.on("error", () => {}); // its server will hear of the end
@@ -181,6 +194,9 @@ export class ListenerSet {
     entry.options = options;
   }
 }
+
+const listenersOf = (entries: ReadonlyMap<string, Entry>): ReadonlyMap<string, Listener> =>
+  new Map([...entries].map(([key, { listener }]) => [key, listener]));
 
 function limitsOf(options: ListenerOptions): Partial<ListenerOptions> {
   const { owner: _owner, group: _group, permissions: _permissions, ...limits } = options;

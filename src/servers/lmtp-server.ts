@@ -2,6 +2,7 @@ import { randomInt } from "node:crypto";
 import { BlockList, isIPv6 } from "node:net";
 import type { Clock } from "../core/clock.ts";
 import type { Log } from "../core/log.ts";
+import type { Quotas } from "../core/quota.ts";
 import { encodeReply, reply } from "../protocols/lmtp/reply.ts";
 import { ConnectionServer } from "./connection-server.ts";
 import { LmtpConnection } from "./lmtp-connection.ts";
@@ -13,6 +14,8 @@ export interface LmtpServerParts {
   readonly service: LmtpService;
   readonly clock: Clock;
   readonly log: Log;
+  /** See `ConnectionServer`. */
+  readonly quotas?: Quotas | undefined;
 }
 
 const TOO_MANY_CONNECTIONS = encodeReply(reply(421, "4.3.2", "Too many connections, try again later"));
@@ -29,10 +32,11 @@ function nextSession(): string {
 }
 
 /** Serves LMTP to the clients of one listener. */
-export function createLmtpServer({ listener, service, clock, log }: LmtpServerParts): ConnectionServer {
+export function createLmtpServer({ listener, service, clock, log, quotas }: LmtpServerParts): ConnectionServer {
   const trusted = toBlockList(listener.trustedNetworks);
   return new ConnectionServer({
     limits: listener,
+    quotas,
     refusal: TOO_MANY_CONNECTIONS,
     part: "lmtp",
     log,

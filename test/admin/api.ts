@@ -3,7 +3,8 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import * as v from "valibot";
 import { createApp, endpointsOf } from "../../src/admin/app.ts";
-import type { AdminServices, BackendStatus, DeliveryStatus, ReloadOutcome } from "../../src/admin/services.ts";
+import type { AdminServices, ReloadOutcome } from "../../src/admin/services.ts";
+import type { BackendStatus, DeliveryStatus } from "../../src/observe/status.ts";
 import type { Directory } from "../../src/directory/directory.ts";
 import { openDirectory } from "../../src/directory/open-directory.ts";
 import { HoldKeeper } from "../../src/moves/hold-keeper.ts";
@@ -112,27 +113,35 @@ export async function startApi(t: TestContext, options: ApiOptions = {}): Promis
   });
   const toWire = (given: string): string => Buffer.from(given).toString("latin1");
   const disabled = new Set<string>();
+  const backends = (): BackendStatus[] =>
+    BACKENDS.map((backend) => ({ ...backend, isDisabled: disabled.has(backend.name) }));
   const services: AdminServices = {
     clock,
-    status: () => ({
-      version: "1.2.3",
-      pid: 4711,
-      uptimeMs: 61_000.4,
-      configuration: "/etc/mailshunt.yaml",
-      reloads: 2,
-      listeners: [{ protocol: "lmtp", address: "127.0.0.1:24", connections: 2 }],
-      deliveriesUnderWay: deliveries.count,
-      parked: 1,
-    }),
-    deliveries: (limit): readonly DeliveryStatus[] =>
-      [...deliveries.all()].slice(0, limit).map(({ user, session, backend, stage, sinceMs }) => ({
-        user,
-        session,
-        backend,
-        stage,
-        ageMs: clock.nowMs() - sinceMs,
-      })),
-    backends: () => BACKENDS.map((backend) => ({ ...backend, isDisabled: disabled.has(backend.name) })),
+    version: "1.2.3",
+    status: (maxDeliveries) =>
+      Promise.resolve({
+        version: "1.2.3",
+        pid: 4711,
+        uptimeMs: 61_000.4,
+        configuration: "/etc/mailshunt.yaml",
+        reloads: 2,
+        workers: [4712, 4713],
+        listeners: [{ protocol: "lmtp", address: "127.0.0.1:24", connections: 2 }],
+        backends: backends(),
+        deliveriesUnderWay: deliveries.count,
+        parked: 1,
+        deliveries: [...deliveries.all()]
+          .slice(0, maxDeliveries)
+          .map(({ user, session, backend, stage, sinceMs }): DeliveryStatus => ({
+            user,
+            session,
+            backend,
+            stage,
+            ageMs: clock.nowMs() - sinceMs,
+          })),
+      }),
+    backends: () => Promise.resolve(backends()),
+    backendNames: () => BACKENDS.map(({ name }) => name),
     setBackendDisabled(name, isDisabled) {
       if (!BACKENDS.some((backend) => backend.name === name)) return false;
       if (isDisabled) disabled.add(name);

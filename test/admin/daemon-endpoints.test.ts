@@ -68,6 +68,7 @@ test("status tells what is under way, the oldest first, and counts holds and use
     uptime_ms: 61_000,
     configuration: "/etc/mailshunt.yaml",
     reloads: 2,
+    workers: [4712, 4713],
     listeners: [{ protocol: "lmtp", address: "127.0.0.1:24", connections: 2 }],
     backends: [
       { name: "old", lmtp: "unix:/run/old", state: "up", sessions: { open: 3, idle: 1 } },

@@ -95,7 +95,7 @@ async function waitUntilCertain({ parts, subject, signal }: ActContext): Promise
 
 async function waitForLogins({ parts, subject, signal }: ActContext): Promise<MoveEvent> {
   const { logins, clock, rules } = parts;
-  const lastMs = logins.lastLetThroughMs(subject.user);
+  const lastMs = await logins.lastLetThroughMs(subject.user);
   if (lastMs !== undefined) await wait(clock, lastMs + rules().lockGraceMs - clock.wallMs(), signal);
   return { kind: "logins-over" };
 }

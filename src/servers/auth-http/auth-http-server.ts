@@ -1,6 +1,7 @@
 import type { Clock } from "../../core/clock.ts";
 import { formatEndpoint } from "../../core/endpoint.ts";
 import type { Log, LogLevel } from "../../core/log.ts";
+import type { Quotas } from "../../core/quota.ts";
 import { unreachable } from "../../core/unreachable.ts";
 import { encodeAnswer, encodeRejection } from "../../protocols/auth-http/answer.ts";
 import type { AuthAnswer } from "../../protocols/auth-http/answer.ts";
@@ -18,6 +19,8 @@ export interface AuthHttpServerParts {
   readonly findLogin: (service: AuthService, user: string) => ReachableLogin | Promise<ReachableLogin>;
   readonly clock: Clock;
   readonly log: Log;
+  /** See `ConnectionServer`. */
+  readonly quotas?: Quotas | undefined;
 }
 
 /** What is wrong with nginx's configuration, or with ours, is told again after this time, in ms. */
@@ -27,7 +30,13 @@ const REPEAT_MS = 60_000;
 const MAX_SHOWN = 100;
 
 /** Tells nginx's mail proxy where logins go. */
-export function createAuthHttpServer({ listener, findLogin, clock, log }: AuthHttpServerParts): ConnectionServer {
+export function createAuthHttpServer({
+  listener,
+  findLogin,
+  clock,
+  log,
+  quotas,
+}: AuthHttpServerParts): ConnectionServer {
   const toldMs = new Map<Trouble, number>();
 
   function say(level: LogLevel, text: string): void {
@@ -81,6 +90,7 @@ export function createAuthHttpServer({ listener, findLogin, clock, log }: AuthHt
 
   return new ConnectionServer({
     limits: listener,
+    quotas,
     refusal: "",
     part: "login",
     log,

@@ -1,6 +1,7 @@
 import type { Clock } from "../../core/clock.ts";
 import { formatEndpoint } from "../../core/endpoint.ts";
 import type { Log, LogLevel } from "../../core/log.ts";
+import type { Quotas } from "../../core/quota.ts";
 import type { Metrics } from "../../core/metrics.ts";
 import type { Answer, Table } from "../../tables/table.ts";
 import { ConnectionServer } from "../connection-server.ts";
@@ -22,6 +23,8 @@ export interface TableServerParts {
   readonly clock: Clock;
   readonly metrics: Metrics;
   readonly log: Log;
+  /** See `ConnectionServer`. */
+  readonly quotas?: Quotas | undefined;
 }
 
 /** A name that no table has is told again after this time, in ms. */
@@ -35,10 +38,11 @@ const MAX_SHOWN = 100;
 
 /** Serves tables to the clients of one listener. */
 export function createTableServer(parts: TableServerParts): ConnectionServer {
-  const { listener, clock, log } = parts;
+  const { listener, clock, log, quotas } = parts;
   const served = serve(parts);
   return new ConnectionServer({
     limits: listener,
+    quotas,
     refusal: "",
     part: "table",
     log,

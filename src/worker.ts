@@ -1,0 +1,266 @@
+// First, for its effect: see there.
+import { awaitReloadSignals, onReloadSignal } from "./core/early-signals.ts";
+import { hostname } from "node:os";
+import { formatFaultLine } from "./config/format-fault.ts";
+import { loadConfig } from "./config/load.ts";
+import type { Config } from "./config/config.ts";
+import { systemClock } from "./core/clock.ts";
+import { formatEndpoint } from "./core/endpoint.ts";
+import { EXIT } from "./core/exit-codes.ts";
+import type { LogLevel } from "./core/log.ts";
+import type { DirectoryReader } from "./directory/directory.ts";
+import { openDirectoryReader } from "./directory/open-directory.ts";
+import { createEngine, LAST_WORDS_MS } from "./engine.ts";
+import type { Engine, PreparedEngine } from "./engine.ts";
+import { isLockedIn } from "./holding.ts";
+import { isDoneWithin } from "./is-done-within.ts";
+import { listenAt } from "./net/listener.ts";
+import { LOG_CLOSE_MS, logSettings } from "./log-settings.ts";
+import { createDaemonLog } from "./observe/daemon-log.ts";
+import { errorText } from "./observe/render.ts";
+import { showAs } from "./process/show-as.ts";
+import type { Delivery } from "./relay/deliveries.ts";
+import { flushTables, reportOf } from "./reporting.ts";
+import { Leases } from "./workers/leases.ts";
+import type { Answered, FromWorker, LeftDelivery, QuestionKind, ToWorker, WorkerStart } from "./workers/messages.ts";
+
+/** The entry of a worker: a process that serves clients, and is told everything else by the one that started it. */
+
+const clock = systemClock;
+const log = createDaemonLog({
+  program: "mailshunt",
+  host: hostname().split(".", 1)[0] ?? "",
+  pid: process.pid,
+  clock,
+  environment: process.env,
+});
+const say = (level: LogLevel, text: string): void => log.write({ kind: "message", level, part: "daemon", text });
+
+/** A delivery without an answer that is not written down yet, by request. */
+const unwritten = new Map<number, () => void>();
+let requests = 0;
+
+let engine: Engine | undefined;
+let directory: DirectoryReader | undefined;
+let prepared: PreparedEngine | undefined;
+let isEnding = false;
+let start: WorkerStart;
+/** One after the other: what comes while the worker gets ready waits for that. */
+let last: Promise<void> = Promise.resolve();
+
+const leases = new Leases(tell);
+
+function tell(message: FromWorker): void {
+  // Where the channel is gone, so are we.
+  if (process.connected) process.send?.(message, () => undefined);
+}
+
+function inEffect(): Engine {
+  if (engine === undefined) throw new Error("asked before the start");
+  return engine;
+}
+
+async function end(exitCode: number): Promise<never> {
+  await log.close(LOG_CLOSE_MS);
+  process.exit(exitCode);
+}
+
+async function begin(given: WorkerStart): Promise<void> {
+  start = given;
+  const { config, reasons } = await load(given.contents);
+  if (config === undefined) return refuse(reasons);
+  try {
+    log.configure(logSettings(config, given.isBackground));
+    leases.expect(given.leases);
+    engine = createEngine({
+      version: given.version,
+      clock,
+      log,
+      loopToken: given.loopToken,
+      quotas: leases,
+      servesMail: true,
+      listen: (options, events) => listenAt(fdsOf(formatEndpoint(options.address)), options, events),
+      listenersOf: ({ listeners }) => listeners.filter(({ address }) => isGiven(formatEndpoint(address))),
+      makeAdminServer() {
+        throw new Error("a worker has no admin listener");
+      },
+      directory: () => directory,
+      isLocked: (user) => isLockedIn(directory, user),
+      onUncertain: writeDown,
+      metrics: { reloads: () => ({ succeeded: 0, failed: 0 }), directory: () => Promise.resolve(undefined) },
+    });
+    for (const name of given.disabledBackends) engine.disabledBackends.add(name);
+    if (config.directory !== undefined) directory = openDirectoryReader(config.directory);
+    await engine.bind(config);
+    engine.begin(config);
+    tell({ kind: "ready" });
+  } catch (error) {
+    await refuse(reasonsOf(error));
+  }
+}
+
+async function refuse(reasons: readonly string[]): Promise<void> {
+  tell({ kind: "refused", reasons });
+  await end(EXIT.osError);
+}
+
+async function load(contents: Uint8Array): Promise<{ config?: Config; reasons: readonly string[] }> {
+  const loaded = await loadConfig(start.path, { deadlineClock: clock, contents });
+  if (loaded.kind === "faulty") return { reasons: loaded.faults.map(formatFaultLine) };
+  return { config: loaded.config, reasons: [] };
+}
+
+const isGiven = (address: string): boolean => start.listeners.some((given) => given.address === address);
+const fdsOf = (address: string): readonly number[] =>
+  start.listeners.find((given) => given.address === address)?.fds ?? [];
+
+function reasonsOf(error: unknown): readonly string[] {
+  if (error instanceof AggregateError) return error.errors.flatMap(reasonsOf);
+  return [error instanceof Error && "code" in error ? error.message : errorText(error)];
+}
+
+/** Resolves when the primary has written it down; until then the delivery counts as under way. */
+function writeDown(delivery: Delivery): Promise<void> {
+  requests += 1;
+  const request = requests;
+  return new Promise((resolve) => {
+    unwritten.set(request, resolve);
+    tell({ kind: "uncertain", request, delivery: toLeft(delivery) });
+  });
+}
+
+const toLeft = ({ user, session, backend, stage, sinceMs }: Delivery): LeftDelivery => ({
+  user,
+  session,
+  backend,
+  stage,
+  ageMs: clock.nowMs() - sinceMs,
+});
+
+async function prepare(message: Extract<ToWorker, { kind: "prepare" }>): Promise<Answered<"prepare">> {
+  const { config, reasons } = await load(message.contents);
+  if (config === undefined) return { reasons };
+  try {
+    leases.expect(message.leases);
+    prepared = await inEffect().prepare(config);
+    return { reasons: [] };
+  } catch (error) {
+    return { reasons: reasonsOf(error) };
+  }
+}
+
+async function commit(): Promise<Answered<"commit">> {
+  if (prepared === undefined) return {};
+  const { next } = prepared;
+  const drained = prepared.commit();
+  prepared = undefined;
+  try {
+    log.configure(logSettings(next.config, start.isBackground));
+    log.reopen();
+  } catch (error) {
+    say("error", `the log goes on in the old file: ${reasonsOf(error).join("; ")}`);
+  }
+  await drained;
+  return {};
+}
+
+async function drain({ user, graceMs, timeoutMs }: Extract<ToWorker, { kind: "drain" }>): Promise<Answered<"drain">> {
+  const { found, cut, left } = await inEffect().deliveries.drain(user, { graceMs, timeoutMs }, clock);
+  return { found, cut, left: left.map(toLeft) };
+}
+
+async function report(maxDeliveries: number): Promise<Answered<"report">> {
+  const { metrics } = inEffect();
+  return { ...reportOf(inEffect(), maxDeliveries, clock), metrics: await metrics.collect() };
+}
+
+async function stop(limitMs: number): Promise<void> {
+  if (isEnding) return;
+  isEnding = true;
+  const { tables } = inEffect().inEffect();
+  await inEffect().end(limitMs, () => undefined, allWritten());
+  await isDoneWithin(Promise.all([tables.close(), directory?.close()]), LAST_WORDS_MS);
+  await end(EXIT.ok);
+}
+
+async function allWritten(): Promise<void> {
+  while (unwritten.size > 0) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Clients stay until they leave. */
+function retire(): void {
+  const { listeners } = inEffect();
+  listeners.stopAccepting();
+  void listeners.emptied().then(() => stop(inEffect().inEffect().config.process.shutdownTimeoutMs));
+}
+
+function answer(request: number, given: Promise<Answered<QuestionKind>>): void {
+  void given.then((known) => tell({ kind: "answer", request, answer: known }));
+}
+
+function on(message: ToWorker): void {
+  switch (message.kind) {
+    case "start":
+      return;
+    case "open":
+      return inEffect().open();
+    case "prepare":
+      return answer(message.request, prepare(message));
+    case "commit":
+      return answer(message.request, commit());
+    case "abort":
+      prepared?.abort();
+      prepared = undefined;
+      return;
+    case "retire":
+      return retire();
+    case "stop":
+      return void stop(message.limitMs);
+    case "drain":
+      return answer(message.request, drain(message));
+    case "report":
+      return answer(message.request, report(message.maxDeliveries));
+    case "last-login":
+      return answer(message.request, Promise.resolve({ atMs: inEffect().logins.lastLetThroughMs(message.user) }));
+    case "released":
+      return inEffect().parking.release(message.user);
+    case "backend":
+      if (message.isDisabled) inEffect().disabledBackends.add(message.name);
+      else inEffect().disabledBackends.delete(message.name);
+      return;
+    case "flush":
+      return flushTables(inEffect());
+    case "noted":
+      unwritten.get(message.request)?.();
+      return void unwritten.delete(message.request);
+    case "granted":
+    case "denied":
+    case "claim":
+      return leases.on(message.kind, message.key);
+  }
+}
+
+showAs("mailshunt");
+// The primary tells when to end and when to reload; a signal to the whole group, as Ctrl-C is, goes to it too.
+awaitReloadSignals();
+onReloadSignal(() => undefined);
+for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => undefined);
+process.on("exit", () => log.flushNow());
+process.once("uncaughtException", (error) => {
+  process.on("uncaughtException", () => undefined);
+  say("error", `a bug, ending this worker: ${errorText(error)}`);
+  void end(EXIT.software);
+});
+// Without it nobody says who is held: another daemon may move mailboxes by now.
+process.once("disconnect", () => {
+  if (isEnding) return;
+  say("error", "the main process is gone: ending at once");
+  void log.close(LOG_CLOSE_MS);
+  log.flushNow();
+  process.exit(EXIT.software);
+});
+process.on("message", (message: ToWorker) => {
+  if (message.kind === "start") last = begin(message);
+  else if (engine === undefined || engine.running === undefined) void last.then(() => on(message));
+  else on(message);
+});
