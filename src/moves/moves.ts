@@ -22,12 +22,10 @@ import { isAtRest, MoveRun } from "./run/move-run.ts";
 import { planMoves } from "./run/plan.ts";
 import { doingOf, reasonOf, roundOf, toLine, toSubject, toView, warningsOf } from "./run/views.ts";
 import type { Order } from "./steps/orders.ts";
-import type { Residence } from "./tools.ts";
 
 export interface MovesParts extends RunParts {
   readonly limits: () => QueueLimits;
   readonly defaultPreset: () => string | undefined;
-  readonly residence: Residence;
   /** Why deliveries may reach stores past us, such as a view with `direct: true`; undefined: they cannot. */
   readonly bypass: () => string | undefined;
   /** Files of a move. */
@@ -108,7 +106,12 @@ export class Moves implements MoveService {
     return this.#order(moveId, { kind: "cancelled", who });
   }
 
-  retry(moveId: string, { who }: Author): Promise<OrderResult> {
+  async retry(moveId: string, { who }: Author): Promise<OrderResult> {
+    const { directory, residence } = this.#parts;
+    const move = directory.moves.find(moveId);
+    const place = move && !move.isActive ? await residence(move.user) : undefined;
+    if (move !== undefined && place?.kind === "lives" && place.backend !== move.from)
+      return { kind: "refused", why: `${move.user} lives in ${place.backend} by now, not in ${move.from}` };
     return this.#order(moveId, { kind: "retried", who });
   }
 

@@ -73,12 +73,24 @@ async function attempt(act: PerformedAct, context: ActContext): Promise<MoveEven
 
 async function sync(which: SyncKind, context: ActContext): Promise<MoveEvent> {
   const { clock, rules, commands } = context.parts;
+  await requireOldHome(context);
   const startMs = clock.nowMs();
   await commands.sync(which, context.subject, context);
   const tookMs = Math.round(clock.nowMs() - startMs);
   const { roundsUntilMs, maxRounds } = rules();
   const isLast = which === "final-sync" || tookMs < roundsUntilMs || context.round >= maxRounds;
   return { kind: "synced", tookMs, isLast };
+}
+
+/**
+ * A sync deletes in the new store what the old one lacks. Since the move was planned, or while it had failed, the user may
+ * have come to live there in another way.
+ */
+async function requireOldHome({ parts, subject }: ActContext): Promise<void> {
+  const { user, from } = subject;
+  const place = await parts.residence(user);
+  if (place.kind === "cannot-tell") throw new ActFailed(`where the user lives is not known: ${place.reason}`);
+  if (place.backend !== from) throw new ActFailed(`the user lives in ${place.backend}, not in ${from}`);
 }
 
 /** The drain would wait for the same with the user locked out. */
