@@ -9,7 +9,7 @@ import { simulate } from "./moves-simulation.ts";
 const { MAILSHUNT_SIMULATION_SEEDS, MAILSHUNT_LONG_TESTS } = process.env;
 const LONG_SEEDS = "100000";
 /** How long it may take where no seeds are asked for, in ms. */
-const BUDGET_MS = 30_000;
+const BUDGET_MS = 40_000;
 
 interface Seeds {
   readonly first: number;
