@@ -40,6 +40,8 @@ export class Moves implements MoveService {
   readonly #queue = new MoveQueue();
   readonly #batches: Batches;
   readonly #listeners = new Set<(event: MoveServiceEvent) => void>();
+  /** Whoever comes earlier has to wait: there would be two at work on one move. */
+  #recovered: Promise<void> = Promise.resolve();
   #isClosing = false;
   #onQuiet: (() => void) | undefined;
 
@@ -53,7 +55,12 @@ export class Moves implements MoveService {
    * under way is finished or rolled back after that.
    * @throws DirectoryFailed
    */
-  async recover(): Promise<void> {
+  recover(): Promise<void> {
+    this.#recovered = this.#recover();
+    return this.#recovered;
+  }
+
+  async #recover(): Promise<void> {
     const active: Move[] = [];
     for await (const move of allMoves(this.#parts.directory, true)) active.push(move);
     await this.#batches.recover(new Set(active.map(({ id }) => batchOf(id))));
@@ -61,8 +68,9 @@ export class Moves implements MoveService {
     this.#startNext();
   }
 
-  start(request: StartRequest): Promise<StartResult> {
-    if (this.#isClosing) return Promise.reject(new Error("the daemon stops"));
+  async start(request: StartRequest): Promise<StartResult> {
+    await this.#recovered;
+    if (this.#isClosing) throw new Error("the daemon stops");
     return planMoves(request, this.#parts, (move) => {
       this.#batches.note(move.id, move.user, "planned");
       this.#tell(toView(move), { phase: "planned", round: 1, command: undefined });
@@ -198,6 +206,7 @@ export class Moves implements MoveService {
   }
 
   async #order(moveId: string, order: Order): Promise<OrderResult> {
+    await this.#recovered;
     const run = this.#find(moveId);
     if (run === undefined) return { kind: "no-such-move" };
     const step = await run.dispatch(order);

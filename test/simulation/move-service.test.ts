@@ -165,3 +165,21 @@ test("no sync touches the mailbox of a user who has come to live there since the
   assert.equal(world.groups.size, 0);
   daemon.kill();
 });
+
+test("an order that comes while the journals are read waits until that is done", async () => {
+  const { world, daemon } = await begin(1);
+  const moveId = await startUntil(world, daemon, "pre-sync");
+  await world.time.run(world.time.nowMs + 50);
+  daemon.kill();
+  const next = new SimProcess(world, false);
+  void next.moves.recover();
+  void next.moves.cancel(moveId, OPERATOR);
+  await world.time.run(world.time.nowMs + 60_000);
+  const details = next.moves.show(moveId);
+  assert.deepEqual(
+    details?.journal.slice(-4).map(({ what }) => what),
+    ["command-started", "restarted", "cancelled", "command-gone"],
+  );
+  assert.deepEqual([details?.phase, details?.reason], ["rolled-back", "cancelled by operator"]);
+  next.kill();
+});
