@@ -114,6 +114,29 @@ test("retries until it works", async (t) => {
   await assert.rejects(runWithRetries(run("exit 1"), 0, free(), systemClock), /exit code 1/);
 });
 
+test("what left the process group of a command ends with it, too", async (t) => {
+  const { folder, run } = given(t);
+  // In the background, or else the command would wait for it.
+  const leaving = run(`setsid sh -c 'echo $$ > left; sleep 1000' & until test -s left; do sleep 0.01; done`);
+  await runCommand(leaving, free(), systemClock);
+  const pid = Number(readFileSync(join(folder, "left"), "utf8"));
+  t.after(() => isRunning(pid) && process.kill(pid, "SIGKILL"));
+  assert.equal(isRunning(pid), false);
+});
+
+test("nothing is tried again beside what is left of the try before", async (t) => {
+  const { folder, run } = given(t);
+  // Without our token in its environment nobody may kill it: it could be another's.
+  const isCleared = "grep -q ^sleep /proc/$!/comm";
+  const script = `echo >> tries; env -i sleep 1000 & echo $! > left; until ${isCleared}; do :; done; exit 1`;
+  try {
+    await assert.rejects(runWithRetries(run(script), 2, free(), systemClock), /do not end/);
+    assert.equal(readFileSync(join(folder, "tries"), "utf8"), "\n");
+  } finally {
+    process.kill(Number(readFileSync(join(folder, "left"), "utf8")), "SIGKILL");
+  }
+});
+
 test("a group of another boot, or another leader, is gone and is not killed", async (t) => {
   const child = spawn("/bin/sleep", ["1000"], { detached: true, stdio: "ignore" });
   t.after(() => child.kill("SIGKILL"));

@@ -50,6 +50,9 @@ export interface CommandEnd {
 /** Longest output of a command that is asked something, in bytes: a list of one user's sessions. */
 const MAX_OUTPUT_BYTES = 64 * 1024;
 
+/** Nothing may follow before they are proven gone: not even another try, which would take their place in the journal. */
+class StillThere extends ActFailed {}
+
 /** After SIGTERM, in ms: a sync may have to unlock a mailbox. */
 const TERM_MS = 3_000;
 const KILL_MS = 5_000;
@@ -88,7 +91,7 @@ export async function runCommand(run: CommandRun, supervised: Supervised, clock:
     if (why !== undefined) child.stdio[3]?.destroy();
     const { code, killedBy } = await exited;
     const fate = await stopGroup(group, { termMs: 0, killMs: KILL_MS }, clock);
-    if (fate.kind !== "gone") throw new ActFailed(`its processes do not end: group ${group.pgid}`);
+    if (fate.kind !== "gone") throw new StillThere(`its processes do not end: group ${group.pgid}`);
     if (why !== undefined) throw new ActFailed(why);
     if (code !== 0 && run.fineCodes?.includes(code ?? -1) !== true)
       throw new ActFailed(`${run.words[0] ?? ""} ${describeExit(code, killedBy)}; see ${run.logPath}`);
@@ -180,6 +183,7 @@ export async function runWithRetries(
     try {
       return await runCommand(run, supervised, clock);
     } catch (error) {
+      if (error instanceof StillThere) throw error;
       if (tries >= retries || supervised.signal.aborted) throw error;
     }
     await wait(clock, Math.min(FIRST_RETRY_MS * 2 ** tries, LONGEST_RETRY_MS), supervised.signal);
