@@ -134,6 +134,8 @@ function describeDrain(outcome: Exclude<DrainOutcome, { kind: "drained" }>): str
     }
     case "uncertain":
       return `it is uncertain until ${new Date(outcome.untilMs).toISOString()} what has reached the old store: ${outcome.why}`;
+    case "not-held":
+      return `the hold did not last: ${outcome.why}`;
   }
 }
 
