@@ -41,7 +41,6 @@ export const directorySchema = section({
     description:
       "One of `routing.tables`, of type `sql` (with `set`), `url` or `redis`, that decides where users live: a move writes the new backend's " +
       "name there for the user key, reads it back, and leaves no entry in the directory. The router asks it for the user key before other spellings.",
-    example: "users",
   }),
 });
 
