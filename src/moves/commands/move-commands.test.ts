@@ -90,6 +90,43 @@ test("imapsync gets both sides, and its passwords from files that only we can re
   assert.equal(existsSync(scratch), false);
 });
 
+const STUCK_ONCE = `case "$*" in
+  *" sync -1 "*) touch repaired;;
+  *) test -e repaired || exit 65;;
+esac`;
+const doveadm = (tool: string): ReadonlyMap<string, unknown> =>
+  new Map<string, unknown>([
+    ["type", "doveadm"],
+    ["program", tool],
+    ["arguments", ["-x", "Spam"]],
+    ["retries", "0"],
+  ]);
+const runsIn = (log: string): readonly string[] =>
+  log.split("\n").flatMap((line) => /^--- .* \S+\/dovecot\.conf (.*)$/.exec(line)?.[1] ?? []);
+const BACKUP = "backup -x Spam -R -u ada imapc:";
+/** Without -R it would write to the old store. */
+const REPAIR = "sync -1 -x Spam -R -u ada imapc:";
+
+test("a backup that cannot delete the new INBOX is tried again after a merge from the old store", async (t) => {
+  const { commands, subject, log } = given(t, doveadm, STUCK_ONCE);
+  await commands.sync("pre-sync", subject(), free());
+  assert.deepEqual(runsIn(log()), [BACKUP, REPAIR, BACKUP]);
+  await commands.sync("pre-sync", subject(), free());
+  assert.deepEqual(runsIn(log()), [BACKUP, REPAIR, BACKUP, BACKUP]);
+});
+
+test("nothing is merged while the user is held, nor twice, nor for another exit code", async (t) => {
+  const final = given(t, doveadm, STUCK_ONCE);
+  await assert.rejects(final.commands.sync("final-sync", final.subject(), free()), /exit code 65/);
+  assert.deepEqual(runsIn(final.log()), [BACKUP]);
+  const ever = given(t, doveadm, "exit 65");
+  await assert.rejects(ever.commands.sync("pre-sync", ever.subject(), free()), /exit code 65/);
+  assert.deepEqual(runsIn(ever.log()), [BACKUP, REPAIR]);
+  const other = given(t, doveadm, "exit 75");
+  await assert.rejects(other.commands.sync("pre-sync", other.subject(), free()), /exit code 75/);
+  assert.deepEqual(runsIn(other.log()), [BACKUP]);
+});
+
 test("words of one's own are filled in and never read by a shell", async (t) => {
   const words = ["{user}", "--to={to.imap}", "{from.name} {to.name}", "$(id)", "{}", "*"];
   const { commands, subject, log } = given(

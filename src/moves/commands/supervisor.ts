@@ -43,6 +43,17 @@ export interface CommandRun {
   readonly fineCodes?: readonly number[];
 }
 
+/** A command ran, and did not do what it was to do. */
+export class CommandFailed extends ActFailed {
+  /** Null: a signal ended it. */
+  readonly exitCode: number | null;
+
+  constructor(message: string, exitCode: number | null) {
+    super(message);
+    this.exitCode = exitCode;
+  }
+}
+
 export interface CommandEnd {
   readonly output: string;
 }
@@ -94,7 +105,7 @@ export async function runCommand(run: CommandRun, supervised: Supervised, clock:
     if (fate.kind !== "gone") throw new StillThere(`its processes do not end: group ${group.pgid}`);
     if (why !== undefined) throw new ActFailed(why);
     if (code !== 0 && run.fineCodes?.includes(code ?? -1) !== true)
-      throw new ActFailed(`${run.words[0] ?? ""} ${describeExit(code, killedBy)}; see ${run.logPath}`);
+      throw new CommandFailed(`${run.words[0] ?? ""} ${describeExit(code, killedBy)}; see ${run.logPath}`, code);
     return { output: await output };
   } finally {
     timer.cancel();
@@ -172,19 +183,21 @@ function canBindToParent(): Promise<boolean> {
 const FIRST_RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 60_000;
 
-/** @throws ActFailed of the last try */
+/** @throws ActFailed of the last try, or of the first that more tries would not change: exit code `hopelessCode` */
 export async function runWithRetries(
   run: CommandRun,
   retries: number,
   supervised: Supervised,
   clock: Clock,
+  hopelessCode?: number,
 ): Promise<CommandEnd> {
   for (let tries = 0; ; tries += 1) {
     try {
       return await runCommand(run, supervised, clock);
     } catch (error) {
       if (error instanceof StillThere) throw error;
-      if (tries >= retries || supervised.signal.aborted) throw error;
+      const isHopeless = error instanceof CommandFailed && error.exitCode !== null && error.exitCode === hopelessCode;
+      if (tries >= retries || isHopeless || supervised.signal.aborted) throw error;
     }
     await wait(clock, Math.min(FIRST_RETRY_MS * 2 ** tries, LONGEST_RETRY_MS), supervised.signal);
   }
