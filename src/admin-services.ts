@@ -80,6 +80,9 @@ export function createAdminServices(parts: AdminServicesParts): AdminServices {
       for (const table of running().tables.exact.values()) table.flush?.();
     },
     reload: parts.reload,
+    get authority() {
+      return running().config.routing.authority;
+    },
     get directory() {
       return holding()?.directory;
     },
