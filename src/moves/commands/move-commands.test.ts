@@ -174,8 +174,11 @@ test("sessions are counted by lines, and that nobody was kicked is no failure", 
   const { commands, subject } = given(t, preset, 'case "$1" in kick) exit 68;; ada) echo one; echo; echo two;; esac');
   assert.equal(await commands.countSessions(subject(), free()), 2);
   assert.equal(await commands.countSessions(subject("bob"), free()), 0);
-  await commands.kick(subject(), free());
+  assert.equal(await commands.kick(subject(), free()), true);
   await commands.lock(subject(), free());
+  const none = given(t, () => new Map<string, unknown>([["type", "command"]]));
+  assert.equal(await none.commands.kick(subject(), free()), false);
+  assert.equal(await none.commands.countSessions(subject(), free()), undefined);
 });
 
 test("says what a move lacks before it begins", (t) => {

@@ -7,7 +7,7 @@ import type { MoveCommands, MoveSubject, Supervised } from "../tools.ts";
 import type { CommandGroup } from "./command-group.ts";
 import { namesIn, substitute, substituteWord } from "./placeholders.ts";
 import type { PlaceholderValues } from "./placeholders.ts";
-import { presetFiles, repairOf, syncWords } from "./preset.ts";
+import { hasCommand, presetFiles, repairOf, syncWords } from "./preset.ts";
 import type { Preset, TlsOfSides } from "./preset.ts";
 import { stopGroup } from "./process-group.ts";
 import { ScratchFolders } from "./scratch.ts";
@@ -162,6 +162,10 @@ export function createMoveCommands({ options, backends, clock }: CommandParts): 
         return error instanceof Error ? error.message : String(error);
       }
     },
+    has(what, { preset: name }) {
+      const preset = options().presets.get(name);
+      return preset === undefined || hasCommand(preset, what);
+    },
     async sync(which: SyncKind, subject, supervised) {
       // Never while the user is held: what the final sync makes of a mailbox that had to be repaired, nobody has seen.
       const repair = which === "pre-sync" ? repairOf(presetOf(subject)) : undefined;
@@ -192,11 +196,12 @@ export function createMoveCommands({ options, backends, clock }: CommandParts): 
       await run(({ unlock }) => short(unlock), subject, supervised);
     },
     async kick(subject, supervised) {
-      await run(({ kick }) => ({ ...short(kick), fineCodes: [NOBODY_KICKED] }), subject, supervised);
+      const choose = ({ kick }: Preset): Wanted => ({ ...short(kick), fineCodes: [NOBODY_KICKED] });
+      return (await run(choose, subject, supervised)) !== undefined;
     },
     async countSessions(subject, supervised) {
       const asked = await run(({ sessions }) => short(sessions, true), subject, supervised);
-      return asked === undefined ? 0 : asked.output.split("\n").filter((line) => line.trim() !== "").length;
+      return asked?.output.split("\n").filter((line) => line.trim() !== "").length;
     },
     async stop(command: CommandGroup) {
       const fate = await stopGroup(command, STOP, clock);

@@ -51,8 +51,7 @@ async function attempt(act: PerformedAct, context: ActContext): Promise<MoveEven
       await commands.lock(subject, context);
       return { kind: "locked" };
     case "kick":
-      await commands.kick(subject, context);
-      return { kind: "kicked" };
+      return { kind: "kicked", hasCommand: await commands.kick(subject, context) };
     case "wait-for-logins":
       return waitForLogins(context);
     case "hold":
@@ -145,7 +144,7 @@ async function checkSessions(context: ActContext): Promise<MoveEvent> {
   const untilMs = clock.nowMs() + rules().sessionsTimeoutMs;
   for (;;) {
     const count = await commands.countSessions(subject, context);
-    if (count === 0) return { kind: "no-sessions" };
+    if (count === undefined || count === 0) return { kind: "no-sessions", isKnown: count !== undefined };
     if (clock.nowMs() >= untilMs) throw new ActFailed(`${count} sessions at the old store are still open`);
     await commands.kick(subject, context);
     await wait(clock, LOOK_AGAIN_MS, signal);
