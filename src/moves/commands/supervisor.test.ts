@@ -9,6 +9,7 @@ import { until } from "../../../test/support/until.ts";
 import { systemClock } from "../../core/clock.ts";
 import type { CommandGroup } from "./command-group.ts";
 import { inspectGroup, stopGroup } from "./process-group.ts";
+import { MAX_LOG_BYTES } from "./bounded-log.ts";
 import { runCommand, runWithRetries } from "./supervisor.ts";
 import type { CommandRun } from "./supervisor.ts";
 
@@ -81,6 +82,15 @@ test("a command's output goes to the log", async (t) => {
   const one = run("echo to stdout; echo to stderr >&2");
   await runCommand(one, free(), systemClock);
   assert.match(readFileSync(one.logPath, "utf8"), /^--- \S+ \/bin\/sh -c .*\nto stdout\nto stderr\n$/);
+});
+
+test("a command that writes without end ends up with a log of which the middle is left out", async (t) => {
+  const { run } = given(t);
+  const one = run("echo first; head -c 20000000 /dev/zero | tr '\\0' x; echo; echo last >&2; exit 7");
+  await assert.rejects(runCommand(one, free(), systemClock), /exit code 7/);
+  const log = readFileSync(one.logPath, "latin1");
+  assert.ok(log.length < MAX_LOG_BYTES, `${log.length} bytes`);
+  assert.match(log, /^--- .*\nfirst\nx+\n--- \d+ bytes are left out here: .*\nx+\nlast\n$/);
 });
 
 test("whatever a command leaves in the background ends with it", async (t) => {

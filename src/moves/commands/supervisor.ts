@@ -7,6 +7,7 @@ import type { Clock } from "../../core/clock.ts";
 import { ActFailed } from "../tools.ts";
 import type { Supervised } from "../tools.ts";
 import { wait } from "../run/wait.ts";
+import { watchLog } from "./bounded-log.ts";
 import type { CommandGroup } from "./command-group.ts";
 import { describeLeader, stopGroup, TOKEN_VARIABLE } from "./process-group.ts";
 
@@ -34,7 +35,7 @@ exit "$status"
 export interface CommandRun {
   readonly words: readonly string[];
   readonly folder: string;
-  /** Gets stdout and stderr. */
+  /** Gets stdout and stderr, within bounds: see `MAX_LOG_BYTES`. */
   readonly logPath: string;
   /** Stdout comes back instead, up to `MAX_OUTPUT_BYTES` of it. */
   readonly isCaptured: boolean;
@@ -95,6 +96,7 @@ export async function runCommand(run: CommandRun, supervised: Supervised, clock:
   const onAbort = (): void => end("it was given up");
   const timer = clock.after(run.timeoutMs, () => end(`it took longer than ${run.timeoutMs / 1000} s`));
   signal.addEventListener("abort", onAbort);
+  const endLog = watchLog(run.logPath, clock);
   try {
     if (await supervised.mayStart(group)) letGo(child);
     else why ??= "it was given up";
@@ -111,6 +113,7 @@ export async function runCommand(run: CommandRun, supervised: Supervised, clock:
     timer.cancel();
     signal.removeEventListener("abort", onAbort);
     child.stdio[3]?.destroy();
+    await endLog();
   }
 }
 
