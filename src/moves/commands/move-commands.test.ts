@@ -35,7 +35,12 @@ interface Given {
 }
 
 /** @param stand a shell script that stands for the tool, as $TOOL */
-function given(t: TestContext, preset: (tool: string) => ReadonlyMap<string, unknown>, stand = "exit 0"): Given {
+function given(
+  t: TestContext,
+  preset: (tool: string) => ReadonlyMap<string, unknown>,
+  stand = "exit 0",
+  movesFolder?: string,
+): Given {
   const folder = scratchFolder(t);
   const tool = join(folder, "tool");
   writeFileSync(tool, `#!/bin/sh\n${stand}\n`);
@@ -43,7 +48,7 @@ function given(t: TestContext, preset: (tool: string) => ReadonlyMap<string, unk
   const presets = new Map([["mine", preset(tool)]]);
   const moves = new Map<string, unknown>([
     ["presets", presets],
-    ["folder", join(folder, "moves")],
+    ["folder", movesFolder ?? join(folder, "moves")],
     ["login", "{user}@example.com"],
   ]);
   const options = structuredClone(toMovesOptions(v.parse(movesSchema, moves)));
@@ -187,6 +192,31 @@ test("says what a move lacks before it begins", (t) => {
   assert.equal(commands.faultOf("old", "new", "imapsync"), undefined);
   assert.match(commands.faultOf("old", "new", "imapsnyc") ?? "", /no preset "imapsnyc"; did you mean "imapsync"/);
   assert.match(commands.faultOf("old", "gone", "mine") ?? "", /no backend "gone"/);
+});
+
+test("says what is wrong with the folder before a move begins, and creates it where it is missing", async (t) => {
+  const folder = scratchFolder(t);
+  const commandsIn = (path: string): MoveCommands =>
+    given(
+      t,
+      (tool) =>
+        new Map<string, unknown>([
+          ["type", "command"],
+          ["final_sync", [tool]],
+        ]),
+      "exit 0",
+      path,
+    ).commands;
+  const deep = join(folder, "not", "yet", "moves");
+  const subject = { moveId: "b-1", user: "ada", from: "old", to: "new", preset: "mine" };
+  assert.equal(commandsIn(deep).faultOf("old", "new", "mine"), undefined);
+  assert.equal(existsSync(join(folder, "not")), false);
+  await commandsIn(deep).sync("pre-sync", subject, free());
+  assert.equal(statSync(deep).mode & 0o777, 0o700);
+  writeFileSync(join(folder, "file"), "");
+  const bad = commandsIn(join(folder, "file", "moves"));
+  assert.match(bad.faultOf("old", "new", "mine") ?? "", /^moves\.folder, \S+, cannot be used: ENOTDIR/);
+  await assert.rejects(bad.sync("pre-sync", subject, free()), /^ActFailed: moves\.folder, \S+, cannot be used: E/);
 });
 
 test("a placeholder that does not exist is a fault of the configuration", () => {

@@ -157,7 +157,7 @@ export function createMoveCommands({ options, backends, clock }: CommandParts): 
         const syncs = [syncWords(chosen, "pre-sync", tls), syncWords(chosen, "final-sync", tls)];
         syncs.push(repairOf(chosen)?.words ?? []);
         for (const template of [...files, ...lists.flat(), ...syncs.flat()]) substitute(template, values);
-        return undefined;
+        return folders().faultOf();
       } catch (error) {
         return error instanceof Error ? error.message : String(error);
       }
