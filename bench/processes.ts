@@ -14,12 +14,14 @@ export interface Program {
   output(): string;
 }
 
-export function start(command: string, args: readonly string[]): Program {
-  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
+/** @param outputFile for programs that print so much that reading it would cost time; `output` has nothing of it then */
+export function start(command: string, args: readonly string[], outputFile?: number): Program {
+  const to = outputFile ?? "pipe";
+  const child = spawn(command, args, { stdio: ["ignore", to, to] });
   started.add(child);
   let output = "";
   for (const stream of [child.stdout, child.stderr])
-    stream.setEncoding("utf8").on("data", (text: string) => {
+    stream?.setEncoding("utf8").on("data", (text: string) => {
       output = (output + text).slice(-10_000);
     });
   child.once("error", (error) => {
@@ -30,9 +32,24 @@ export function start(command: string, args: readonly string[]): Program {
 }
 
 export async function endAll(): Promise<void> {
-  const ended = [...started].map((child) => once(child, "close"));
-  for (const child of started) child.kill("SIGKILL");
-  await Promise.all(ended);
+  await Promise.all([...started].map(end));
+}
+
+/** How long a program may take to end its own children before it is killed. */
+const END_TIMEOUT_MS = 2_000;
+
+async function end(child: ChildProcess): Promise<void> {
+  if (!started.has(child)) return;
+  const ended = once(child, "close");
+  // Dovecot and nginx have processes of their own, which SIGKILL to the first one would leave behind.
+  child.kill("SIGTERM");
+  const timer = setTimeout(() => child.kill("SIGKILL"), END_TIMEOUT_MS);
+  await ended;
+  clearTimeout(timer);
+}
+
+export async function endPrograms(programs: readonly (Program | undefined)[]): Promise<void> {
+  await Promise.all(programs.filter((program) => program !== undefined).map(({ child }) => end(child)));
 }
 
 /** A port that was free a moment ago. */

@@ -75,6 +75,9 @@ export function createAdminServices(parts: AdminServicesParts): AdminServices {
       workers()?.tellAll({ kind: "flush" });
     },
     reload: parts.reload,
+    get authority() {
+      return running().config.routing.authority;
+    },
     get directory() {
       return holding()?.directory;
     },

@@ -5,8 +5,10 @@ import type { Directory } from "./directory/directory.ts";
 import type { HoldKeeper } from "./moves/hold-keeper.ts";
 import { createMoves } from "./moves/create-moves.ts";
 import type { Moves } from "./moves/moves.ts";
-import type { Logins, Residence } from "./moves/tools.ts";
-import { createRouter } from "./routing/router.ts";
+import type { Logins, OutsideAuthority, Residence } from "./moves/tools.ts";
+import { describeConflict, findOutsideAuthority, NO_RECIPIENT, routerPastCaches } from "./outside-authority.ts";
+import type { ForgetUser } from "./outside-authority.ts";
+import { recipientOf } from "./routing/address.ts";
 import type { RoutingDirectory } from "./routing/router.ts";
 import type { Running } from "./running.ts";
 
@@ -15,12 +17,16 @@ export interface MovingParts {
   readonly keeper: HoldKeeper;
   readonly running: () => Running;
   readonly logins: Logins;
+  /** Default: in this process alone. */
+  readonly forgetUser?: ForgetUser;
   readonly clock: Clock;
   readonly say: (level: LogLevel, text: string) => void;
 }
 
 /** The moves of the running daemon. What they need of the configuration is read when it is needed, so that reloads count. */
-export function startMoves({ directory, keeper, running, logins, clock, say }: MovingParts): Moves {
+export function startMoves({ directory, keeper, running, logins, forgetUser, clock, say }: MovingParts): Moves {
+  const forget: ForgetUser = forgetUser ?? ((table, key) => running().tables.forget(table, key));
+  const outside = (): OutsideAuthority | undefined => findOutsideAuthority(running, forget);
   return createMoves({
     directory,
     keeper,
@@ -31,8 +37,10 @@ export function startMoves({ directory, keeper, running, logins, clock, say }: M
     backends: () => running().config.backends,
     pools: () => running().world.pools,
     logins,
-    outside: undefined,
-    residence: residenceIn(running, directory),
+    get outside() {
+      return outside();
+    },
+    residence: residenceIn(running, directory, outside),
     bypass: () => bypassOf(running().config),
     clock,
     say,
@@ -40,19 +48,21 @@ export function startMoves({ directory, keeper, running, logins, clock, say }: M
 }
 
 /** Where a user lives by directory, tables and fallback. That mail is held is no matter. */
-function residenceIn(running: () => Running, directory: Directory): Residence {
+function residenceIn(
+  running: () => Running,
+  directory: Directory,
+  outside: () => OutsideAuthority | undefined,
+): Residence {
   const withoutHolds: RoutingDirectory = {
     find: (user) => ({ backend: directory.findBackend(user), holds: [] }),
   };
   return async (user) => {
-    const { config, tables } = running();
-    const router = createRouter({
-      directory: withoutHolds,
-      options: config.routing,
-      tables: tables.exact,
-      hasBackend: (name) => config.backends.has(name),
-    });
-    const route = await router.route(Buffer.from(user).toString("latin1"));
+    const asked = running();
+    const recipient = recipientOf(user, asked.config.routing);
+    if (recipient === undefined) return { kind: "cannot-tell", reason: NO_RECIPIENT };
+    const route = await routerPastCaches(asked, withoutHolds).route(recipient);
+    const conflict = await describeConflict(user, route, outside());
+    if (conflict !== undefined) return { kind: "cannot-tell", reason: conflict };
     if (route.kind === "deliver") return { kind: "lives", backend: route.backend };
     const reason = route.kind === "failed" ? route.reason : `the router says "${route.kind}"`;
     return { kind: "cannot-tell", reason };

@@ -1,66 +1,89 @@
+import { chmodSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
 import type { Effort } from "../effort.ts";
+import { compile } from "../generator/compile.ts";
+import { readTree, resetPeaks } from "../process-tree.ts";
+import { endPrograms } from "../processes.ts";
 import { takeTurns } from "../rounds.ts";
-import { median } from "../statistics.ts";
-import { startPeers, startSink, type Peer, type Sink } from "./peers.ts";
-import { runRound, type Round } from "./round.ts";
-import { scenarios, type Scenario } from "./scenarios.ts";
+import { LMTP_PROXY_PACKAGES } from "./peers/lmtp-proxy.ts";
+import type { Peer } from "./peers/peer.ts";
+import { startPeers, type PeerChoice } from "./peers/start-peers.ts";
+import { runRound } from "./round.ts";
+import { toRow, type ScenarioRows } from "./rows.ts";
+import { scenarios, userNames, type Scenario } from "./scenarios.ts";
+import { formatRows, HEADING } from "./show.ts";
+import { startSink } from "./sinks.ts";
+import { runLmtpLoad, runSmtpSource, type Sent } from "./sources.ts";
 
-export const MAIL_PACKAGES = ["postfix", "haproxy"];
+export const MAIL_PACKAGES = [
+  "postfix",
+  "haproxy",
+  "nginx",
+  "libnginx-mod-stream",
+  "dovecot-lmtpd",
+  "gcc",
+  "libc6-dev",
+] as const;
 
-interface Row {
-  readonly peer: Peer["name"];
-  readonly rate: number;
-  readonly cpuMicros: number | undefined;
-  readonly fault: string | undefined;
-}
+export const mailPackages = ({ lmtpProxyFolder }: PeerChoice): readonly string[] =>
+  lmtpProxyFolder === undefined ? MAIL_PACKAGES : [...MAIL_PACKAGES, ...LMTP_PROXY_PACKAGES];
 
-/**
- * mailshunt beside HAProxy in TCP mode and beside nothing at all, from smtp-source to smtp-sink.
- * @returns whether every message of every row arrived
- */
-export async function benchMail(folder: string, effort: Effort): Promise<boolean> {
-  const sink = await startSink();
-  const peers = await startPeers(folder, sink.port);
-  console.log("              messages/s  to haproxy   to direct  CPU µs/message");
-  let isGood = true;
-  for (const scenario of scenarios) {
-    console.log(scenario.name);
-    const rows = await measure(scenario, peers, sink, effort);
-    show(rows);
-    isGood &&= rows.every(({ fault }) => fault === undefined);
+/** mailshunt beside those who do the same or less, scenario by scenario, and shows each when it is done. */
+export async function benchMail(folder: string, effort: Effort, choice: PeerChoice): Promise<ScenarioRows[]> {
+  const loader = compile("lmtp-load", folder);
+  const measured: ScenarioRows[] = [];
+  console.log(HEADING);
+  for (const [number, scenario] of scenarios.entries()) {
+    const own = join(folder, `scenario${number}`);
+    mkdirSync(own);
+    chmodSync(own, 0o755);
+    const rows = await measure(scenario, own, loader, effort, choice);
+    console.log(formatRows(rows));
+    measured.push(rows);
   }
-  return isGood;
+  return measured;
 }
 
-async function measure(scenario: Scenario, peers: readonly Peer[], sink: Sink, effort: Effort): Promise<Row[]> {
-  const messages = Math.ceil(scenario.messages * effort.share);
-  const rounds = await takeTurns(peers, effort.rounds, (peer) => runRound(scenario, messages, peer, sink));
-  return [...rounds].map(([peer, results]) => toRow(peer.name, results));
+/** All servers are new ones, so that peaks of memory are this scenario's. */
+async function measure(
+  scenario: Scenario,
+  folder: string,
+  loader: string,
+  effort: Effort,
+  choice: PeerChoice,
+): Promise<ScenarioRows> {
+  const { name, goals, isSmall, backends, recipients, source } = scenario;
+  const sink = await startSink(scenario.sink, folder, backends);
+  const users = new Map(namesOf(scenario).map((user, at) => [user, at % backends]));
+  const peers = await startPeers({ folder, sinkPorts: sink.ports, users }, choice);
+  for (const { program } of peers) if (program?.child.pid !== undefined) resetPeaks(program.child.pid);
+  const rounds = await takeTurns(peers, effort.rounds, (peer) =>
+    runRound(peer, sink, (port) => send(scenario, recipients, peer, port, loader, effort)),
+  );
+  const rows = [...rounds].map(([peer, results]) => toRow(peer.name, results, readPeak(peer)));
+  await endPrograms([...peers.map(({ program }) => program), sink.program]);
+  return { name, goals, isSmall, tools: `${source.program} → ${scenario.sink}`, rows };
 }
 
-function toRow(peer: Peer["name"], results: readonly Round[]): Row {
-  const done = results.slice(1).filter((result) => result.kind === "done");
-  const cpu = done.flatMap(({ cpuMicrosPerMessage }) => cpuMicrosPerMessage ?? []);
-  return {
-    peer,
-    rate: median(done.map(({ messagesPerSecond }) => messagesPerSecond)),
-    cpuMicros: cpu.length === 0 ? undefined : median(cpu),
-    fault: results.find((result) => result.kind === "failed")?.reason,
-  };
+function send(
+  scenario: Scenario,
+  users: number,
+  peer: Peer,
+  port: number,
+  loader: string,
+  effort: Effort,
+): Promise<Sent> {
+  const { source } = scenario;
+  if (source.program === "smtp-source")
+    return runSmtpSource(scenario, Math.ceil(source.messages * effort.share * peer.share), port);
+  const { isPipelined } = source;
+  return runLmtpLoad(loader, { ...scenario, isPipelined, users, seconds: effort.seconds }, port);
 }
 
-function show(rows: readonly Row[]): void {
-  const rateOf = (name: Peer["name"]) => rows.find(({ peer }) => peer === name)?.rate ?? Number.NaN;
-  for (const { peer, rate, cpuMicros, fault } of rows)
-    console.log(
-      fault === undefined
-        ? [
-            `  ${peer.padEnd(10)}`,
-            rate.toFixed(0).padStart(12),
-            (rate / rateOf("haproxy")).toFixed(2).padStart(12),
-            (rate / rateOf("direct")).toFixed(2).padStart(12),
-            (cpuMicros?.toFixed(0) ?? "-").padStart(16),
-          ].join("")
-        : `  ${peer.padEnd(10)}  FAILED: ${fault}`,
-    );
-}
+const namesOf = ({ source, recipients }: Scenario): string[] =>
+  source.program === "smtp-source"
+    ? userNames(recipients)
+    : Array.from({ length: recipients }, (_, user) => `user${user}`);
+
+const readPeak = ({ program }: Peer): number | undefined =>
+  program?.child.pid === undefined ? undefined : readTree(program.child.pid).peakBytes;

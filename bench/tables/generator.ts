@@ -1,7 +1,5 @@
-import { execFile, execFileSync } from "node:child_process";
-import { join } from "node:path";
-
-const SOURCE = join(import.meta.dirname, "..", "generator");
+import { execFile } from "node:child_process";
+import { compile } from "../generator/compile.ts";
 
 export interface Programs {
   /** Asks table servers: see `generator/load.c`. */
@@ -10,15 +8,10 @@ export interface Programs {
 }
 
 /** Compiles what is written in C into a folder. @throws with what the compiler says */
-export function compilePrograms(folder: string): Programs {
-  const compile = (name: string): string => {
-    const program = join(folder, name);
-    const sources = [`${name}.c`, "protocols.c", "entries.c"].map((file) => join(SOURCE, file));
-    execFileSync("cc", ["-O2", "-Wall", "-Wextra", "-Werror", "-o", program, ...sources]);
-    return program;
-  };
-  return { load: compile("load"), httpService: compile("http-service") };
-}
+export const compilePrograms = (folder: string): Programs => ({
+  load: compile("load", folder),
+  httpService: compile("http-service", folder),
+});
 
 export interface Load {
   readonly protocol: "socketmap" | "tcp-table" | "dict" | "redis" | "http";

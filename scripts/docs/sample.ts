@@ -77,8 +77,10 @@ function writeInner(schema: GenericSchema, indent: string): string[] {
   ];
 }
 
+/** Without those of which no value would fit the rest of the sample. */
 const writeInBraces = (entries: SectionEntries): string =>
   `{ ${Object.entries(entries)
+    .filter(([, schema]) => notesOf(schema)?.example !== undefined || defaultTextOf(schema) !== undefined)
     .map(([name, schema]) => writeValue(name, schema, "").replace(/^#/, ""))
     .join(", ")} }`;
 

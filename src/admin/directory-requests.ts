@@ -13,6 +13,21 @@ export function directoryOf({ directory }: Pick<AdminServices, "directory">): Di
 }
 
 /**
+ * For who says where users live.
+ * @throws Problem where the configuration has no directory, or an outside table decides: an entry would overrule it
+ */
+export function ownDirectoryOf(services: Pick<AdminServices, "directory" | "authority">): Directory {
+  const { authority } = services;
+  if (authority === undefined) return directoryOf(services);
+  throw new Problem(
+    501,
+    "Another table decides",
+    `table ${authority} says where users live (directory.write_through): move them, or write it there ` +
+      `(mailshunt table set ${authority} USER BACKEND, then mailshunt flush)`,
+  );
+}
+
+/**
  * The user key of an address or of a user, with or without the brackets of logs.
  * @throws Problem where it names nobody
  */

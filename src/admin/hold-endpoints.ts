@@ -26,6 +26,7 @@ const drain = v.variant("outcome", [
   v.object({ outcome: v.literal("drained"), waited_for: whole, cut: whole, settled_ms: ms }),
   v.object({ outcome: v.literal("under-way"), left: v.array(delivery) }),
   v.object({ outcome: v.literal("uncertain"), until: time, why: v.string() }),
+  v.object({ outcome: v.literal("not-held"), why: v.string() }),
 ]);
 
 /** Holds. A user may be given as an address: what counts is the router's user key of it. */
@@ -131,5 +132,7 @@ function toDrain(outcome: DrainOutcome, { clock }: AdminServices): v.InferOutput
       };
     case "uncertain":
       return { outcome: "uncertain", until: toTime(outcome.untilMs), why: outcome.why };
+    case "not-held":
+      return { outcome: "not-held", why: outcome.why };
   }
 }

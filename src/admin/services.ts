@@ -58,6 +58,8 @@ export interface AdminServices {
   /** Empties every cache. */
   flush(): void;
   reload(): Promise<ReloadOutcome>;
+  /** Table that decides where users live, by `directory.write_through`; undefined: the directory does. */
+  readonly authority: string | undefined;
   /** Undefined where the configuration has no `directory`. */
   readonly directory: Directory | undefined;
   readonly holds: HoldKeeper | undefined;

@@ -2,7 +2,7 @@ import type { ServerResponse } from "node:http";
 import type { Context } from "hono";
 import * as v from "valibot";
 import type { Directory } from "../directory/directory.ts";
-import { checkBackend, directoryOf, keyOf, moveActive, toHold } from "./directory-requests.ts";
+import { checkBackend, directoryOf, keyOf, moveActive, ownDirectoryOf, toHold } from "./directory-requests.ts";
 import { jsonEndpoint, rawEndpoint } from "./endpoint.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { Problem } from "./problem.ts";
@@ -79,7 +79,7 @@ export function userEndpoints(services: AdminServices, onBroken: (error: unknown
       body: v.strictObject({ user: name, backend: name, dry_run: v.optional(v.boolean(), false), ...authorEntries }),
       result: v.object({ user: v.string(), from: v.optional(v.string()), to: v.string(), changed: v.boolean() }),
       async handle({ body }) {
-        const directory = directoryOf(services);
+        const directory = ownDirectoryOf(services);
         checkBackend(services, body.backend);
         const key = keyOf(services, body.user);
         const before = directory.findBackend(key);
@@ -116,7 +116,7 @@ export function userEndpoints(services: AdminServices, onBroken: (error: unknown
       gives: "application/json",
       result: report,
       async handle(query, context) {
-        const directory = directoryOf(services);
+        const directory = ownDirectoryOf(services);
         const { body } = context.req.raw;
         if (body === null) throw new Problem(400, "No entries", "the body is empty");
         if (importing.has(directory))

@@ -5,6 +5,7 @@ import { secret } from "../core/secret.ts";
 import { parseDuration } from "../core/units.ts";
 import { checkTables } from "./check-tables.ts";
 import { checkViews } from "./check-views.ts";
+import { checkWriteThrough } from "./check-write-through.ts";
 import type { FaultCollector } from "./faults.ts";
 import type { RawConfig } from "./lmtp-proxy-format.ts";
 import { isSecretKey } from "./mask.ts";
@@ -30,6 +31,7 @@ export function readOwnFormat(root: YamlNode, faults: FaultCollector): ReadSecti
   const passwords = checkBackends(root, hasLmtp, faults);
   checkTables(root, (value) => judgeTarget(root, value), faults);
   checkViews(root, faults);
+  checkWriteThrough(root, faults);
   checkRouting(root, hasLmtp, faults);
   checkClientTimeout(entryOf(valueOf(root, "lmtp"), "data_timeout"), CLIENT_DATA_TIMEOUT, faults);
   return result.success ? { section: result.output, passwords } : undefined;

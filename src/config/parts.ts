@@ -27,7 +27,7 @@ export function makeParts(source: Config["source"], { section, passwords }: Read
       [...section.backends].map(([name, backend]) => [name, toBackendOptions(name, backend, passwords.get(name))]),
     ),
     tables: section.tables,
-    routing: toRoutingOptions(section.routing),
+    routing: toRoutingOptions(section.routing, section.directory?.write_through),
     lmtp: toLmtpOptions(section.lmtp),
     directory: section.directory && toDirectoryOptions(section.directory),
     hold: toHoldOptions(section.hold),

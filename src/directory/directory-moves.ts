@@ -42,10 +42,24 @@ export interface MoveFilter {
   readonly limit?: number;
 }
 
+/** The cutover of a move. */
+export interface Switched {
+  readonly moveId: string;
+  readonly user: string;
+  readonly from: string;
+  /** Where the mailbox is since. */
+  readonly to: string;
+  readonly atMs: number;
+}
+
 export interface MoveReads {
   find(moveId: string): Move | undefined;
   /** The one of a user. */
   findActive(user: string): Move | undefined;
+  /** The last cutover of a user, never forgotten: what the directory says may have been changed since, but no mail was moved. */
+  findSwitched(user: string): Switched | undefined;
+  /** How many active moves each state has; none with 0. Takes longer the more there are: 1 ms for 10,000. */
+  countActive(): ReadonlyMap<string, number>;
   /** In order of creation, at most `MAX_PAGE`. */
   list(filter?: MoveFilter): readonly Move[];
   /** All of it, in order. Empty for a move that is not there. */

@@ -67,6 +67,7 @@ export interface DirectoryReader {
   readonly holds: HoldReads;
   readonly uncertain: UncertainReads;
   readonly moves: MoveReads;
+  readonly backends: BackendReads;
   /** Newest first. */
   history(user: string, page?: HistoryPage): readonly Change[];
   /** Any number of reads may follow one another, none may follow this. */
@@ -84,6 +85,13 @@ export interface Directory extends DirectoryReader {
   readonly holds: HoldReads & HoldWrites;
   readonly uncertain: UncertainReads & UncertainWrites;
   readonly moves: MoveReads & MoveWrites;
+  readonly backends: BackendReads & BackendWrites;
+  /**
+   * Forgets what is older than `beforeMs`: changes of the history, and moves that have ended. In small batches with pauses
+   * between, so it takes minutes with millions. One at a time; a second one rejects. What was forgotten stays so when it
+   * ends early.
+   */
+  forget(beforeMs: number): Promise<Forgotten>;
   /** Ends an import, waits for the writes that were asked for, and marks the directory as closed as its last act. */
   close(): Promise<void>;
 }
@@ -124,6 +132,8 @@ export interface ImportOptions {
   readonly author: Author;
   /** Counts what would change, and changes nothing. Default: false. */
   readonly dryRun?: boolean;
+  /** Sets also those whose mailbox a move has put elsewhere. Default: false. */
+  readonly overMoves?: boolean;
   /** Called a few times a second with what has been done so far. */
   readonly onProgress?: (soFar: ImportReport) => void;
   /** Ends it after the batch under way; the promise then rejects with the signal's reason. */
@@ -142,10 +152,23 @@ export interface ImportReport {
   readonly refused: number;
   /** The first of the refused. */
   readonly refusals: readonly { readonly user: string; readonly moveId: string }[];
+  /** Left alone, because the last move of the user has put the mailbox in another backend. */
+  readonly contradicted: number;
+  /** The first of them. */
+  readonly contradictions: readonly Contradiction[];
   /** Left out, because the user or the backend is no name. */
   readonly invalid: number;
   /** The first of the invalid. */
   readonly faults: readonly { readonly entry: number; readonly fault: string }[];
+}
+
+export interface Contradiction {
+  readonly user: string;
+  /** What the import says. */
+  readonly backend: string;
+  /** Where the mailbox is, since this move. */
+  readonly movedTo: string;
+  readonly moveId: string;
 }
 
 export interface UserWrites {
@@ -225,7 +248,30 @@ export interface UncertainWrites {
   forget(beforeMs: number): Promise<number>;
 }
 
+// ---- Backends ----
+
+/** Out of service. */
+export interface DisabledBackend extends Author {
+  readonly backend: string;
+  readonly sinceMs: number;
+}
+
+export interface BackendReads {
+  /** By name, those that the configuration no longer has included. */
+  disabled(): readonly DisabledBackend[];
+}
+
+export interface BackendWrites {
+  /** Who began to disable it stands there until it is enabled. @returns whether it changed anything */
+  setDisabled(backend: string, isDisabled: boolean, author: Author): Promise<boolean>;
+}
+
 // ---- History ----
+
+export interface Forgotten {
+  readonly changes: number;
+  readonly moves: number;
+}
 
 export interface HistoryPage {
   /** Only changes before this one: the last of the page before. */

@@ -1,6 +1,6 @@
 import type { InferOutput } from "valibot";
-import { section, withDefault } from "../core/option-schema.ts";
-import { scalar } from "../core/option-values.ts";
+import { optional, section, withDefault } from "../core/option-schema.ts";
+import { scalar, text } from "../core/option-values.ts";
 import { bad, ok } from "../core/units.ts";
 import type { Parsed } from "../core/units.ts";
 
@@ -13,6 +13,8 @@ export interface DirectoryStore {
 
 export interface DirectoryOptions {
   readonly store: DirectoryStore;
+  /** Table that a move writes in place of an entry here: it decides where users live. */
+  readonly writeThrough?: string;
 }
 
 export const DEFAULT_STORE = "sqlite:/var/lib/mailshunt/directory.db";
@@ -35,8 +37,16 @@ export const directorySchema = section({
       "what stands beside it (`-wal`, `-shm`, `.lock`, `.pid`); its folder must be there, writable, and on a local disk.",
     isInSample: true,
   }),
+  write_through: optional(text("a table's name"), {
+    description:
+      "One of `routing.tables`, of type `sql` (with `set`), `url` or `redis`, that decides where users live: a move writes the new backend's " +
+      "name there for the user key, reads it back, and leaves no entry in the directory. The router asks it for the user key before other spellings.",
+  }),
 });
 
 export type DirectorySection = InferOutput<typeof directorySchema>;
 
-export const toDirectoryOptions = (given: DirectorySection): DirectoryOptions => ({ store: given.store });
+export const toDirectoryOptions = ({ store, write_through: writeThrough }: DirectorySection): DirectoryOptions => ({
+  store,
+  ...(writeThrough === undefined ? {} : { writeThrough }),
+});

@@ -20,7 +20,7 @@ export interface CreateMovesParts {
   readonly backends: () => ReadonlyMap<string, BackendOptions>;
   readonly pools: () => ReadonlyMap<string, BackendPool>;
   readonly logins: Logins;
-  /** By `directory.write_through`. */
+  /** By `directory.write_through`, as configured now: asked for each time. */
   readonly outside: OutsideAuthority | undefined;
   readonly residence: Residence;
   readonly bypass: () => string | undefined;
@@ -34,6 +34,9 @@ export function createMoves(parts: CreateMovesParts): Moves {
   const folders = (): ScratchFolders => new ScratchFolders(options().folder);
   return new Moves({
     ...parts,
+    get outside() {
+      return parts.outside;
+    },
     commands: createMoveCommands({ options, backends, clock }),
     checks: createStoreChecks({
       options: () => ({ ...options().verify, address: options().address, login: options().login }),

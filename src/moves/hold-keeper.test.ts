@@ -226,6 +226,33 @@ test("a drain that takes too long names what is left; the user stays held, and c
   assert.deepEqual(await keeper.drain("ada"), DRAINED);
 });
 
+test("a drain proves nothing where the hold did not last that long", async (t) => {
+  const { keeper, clock, hold, pass, start, deliveries } = await setUp(t);
+  const [late, freed, again] = ["late", "freed", "again"].map((user) => start(user));
+  const expired = hold("late", "admin", clock.wallMs() + 1_000);
+  const released = hold("freed");
+  const replaced = hold("again");
+  await pass(0);
+  await keeper.release("freed", "admin", ADMIN);
+  await keeper.release("again", "admin", ADMIN);
+  const second = hold("again");
+  await pass(LOOK_EVERY_MS);
+  for (const delivery of [late, freed, again]) if (delivery !== undefined) deliveries.remove(delivery);
+  assert.deepEqual(
+    (await Promise.all([expired, released, replaced, second])).map(({ kind }) => kind),
+    ["not-held", "not-held", "not-held", "drained"],
+  );
+});
+
+test("a hold whose deadline passes during the drain is not drained, though it is not yet released", async (t) => {
+  const { clock, hold, pass, start, deliveries } = await setUp(t);
+  const delivery = start("ann");
+  const held = hold("ann", "admin", clock.wallMs() + 100);
+  await pass(100);
+  deliveries.remove(delivery);
+  assert.equal((await held).kind, "not-held");
+});
+
 test("an uncertain delivery delays `drained` until it has settled, for its user alone", async (t) => {
   const { hold, pass, start, deliveries, keeper } = await setUp(t);
   const lost = start("ada");

@@ -33,7 +33,9 @@ export type DrainOutcome =
     }
   | { readonly kind: "under-way"; readonly left: readonly AwaitedDelivery[] }
   /** Until then a store may still be finishing what it was sent. */
-  | { readonly kind: "uncertain"; readonly untilMs: number; readonly why: string };
+  | { readonly kind: "uncertain"; readonly untilMs: number; readonly why: string }
+  /** The hold ended or was made anew while it was waited for: mail may have gone to the store meanwhile. */
+  | { readonly kind: "not-held"; readonly why: string };
 
 export interface Held {
   readonly hold: Hold;
@@ -103,7 +105,18 @@ export class HoldKeeper {
     const { directory, clock, options } = this.#parts;
     const deadlineMs = request.deadlineMs ?? clock.wallMs() + options().hold.deadlineMs;
     const hold = await directory.holds.place({ ...request, deadlineMs }, author);
-    return { hold, outcome: await this.drain(request.user) };
+    const outcome = await this.drain(request.user);
+    const why = outcome.kind === "drained" ? this.#describeChange(hold) : undefined;
+    return { hold, outcome: why === undefined ? outcome : { kind: "not-held", why } };
+  }
+
+  /** @returns why nothing is proven by a drain during this hold; undefined: it has not changed since */
+  #describeChange({ user, owner, generation }: Hold): string | undefined {
+    const { directory, clock } = this.#parts;
+    const found = directory.findHolds(user).find((hold) => hold.owner === owner);
+    if (found === undefined) return "it was released, or its deadline passed";
+    if (found.generation !== generation) return "it was made anew, and its own drain counts";
+    return found.deadlineMs <= clock.wallMs() ? "its deadline has passed" : undefined;
   }
 
   /** Waits for a user who is held. @throws DirectoryFailed */

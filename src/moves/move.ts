@@ -96,7 +96,8 @@ export type MoveEvent =
   /** The new store takes mail for the user, and lets the user in. */
   | { readonly kind: "accepted"; readonly atMs: number; readonly outside: OutsideBefore | undefined }
   | { readonly kind: "locked" }
-  | { readonly kind: "kicked" }
+  /** @property hasCommand undefined in journals of older versions */
+  | { readonly kind: "kicked"; readonly hasCommand?: boolean }
   | { readonly kind: "logins-over" }
   | {
       readonly kind: "drained";
@@ -105,7 +106,8 @@ export type MoveEvent =
       readonly cut: number;
       readonly settledMs: number;
     }
-  | { readonly kind: "no-sessions" }
+  /** @property isKnown undefined in journals of older versions */
+  | { readonly kind: "no-sessions"; readonly isKnown?: boolean }
   | { readonly kind: "switched" }
   | { readonly kind: "outside-written"; readonly atMs: number; readonly isRefused: boolean; readonly text: string }
   | { readonly kind: "outside-read"; readonly value: "old" | "new" }

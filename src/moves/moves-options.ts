@@ -122,7 +122,7 @@ const movesEntries = {
     defaultText: "",
   }),
   folder: withDefault(absolutePath(), "/var/lib/mailshunt/moves", {
-    description: "Folder for logs, reports and scratch files of moves. It is created if its own folder is there.",
+    description: "Folder for logs, reports and scratch files of moves. It is created where it is missing.",
   }),
 };
 

@@ -22,12 +22,10 @@ import { isAtRest, MoveRun } from "./run/move-run.ts";
 import { planMoves } from "./run/plan.ts";
 import { doingOf, reasonOf, roundOf, toLine, toSubject, toView, warningsOf } from "./run/views.ts";
 import type { Order } from "./steps/orders.ts";
-import type { Residence } from "./tools.ts";
 
 export interface MovesParts extends RunParts {
   readonly limits: () => QueueLimits;
   readonly defaultPreset: () => string | undefined;
-  readonly residence: Residence;
   /** Why deliveries may reach stores past us, such as a view with `direct: true`; undefined: they cannot. */
   readonly bypass: () => string | undefined;
   /** Files of a move. */
@@ -42,6 +40,8 @@ export class Moves implements MoveService {
   readonly #queue = new MoveQueue();
   readonly #batches: Batches;
   readonly #listeners = new Set<(event: MoveServiceEvent) => void>();
+  /** Whoever comes earlier has to wait: there would be two at work on one move. */
+  #recovered: Promise<void> = Promise.resolve();
   #isClosing = false;
   #onQuiet: (() => void) | undefined;
 
@@ -55,7 +55,12 @@ export class Moves implements MoveService {
    * under way is finished or rolled back after that.
    * @throws DirectoryFailed
    */
-  async recover(): Promise<void> {
+  recover(): Promise<void> {
+    this.#recovered = this.#recover();
+    return this.#recovered;
+  }
+
+  async #recover(): Promise<void> {
     const active: Move[] = [];
     for await (const move of allMoves(this.#parts.directory, true)) active.push(move);
     await this.#batches.recover(new Set(active.map(({ id }) => batchOf(id))));
@@ -63,8 +68,9 @@ export class Moves implements MoveService {
     this.#startNext();
   }
 
-  start(request: StartRequest): Promise<StartResult> {
-    if (this.#isClosing) return Promise.reject(new Error("the daemon stops"));
+  async start(request: StartRequest): Promise<StartResult> {
+    await this.#recovered;
+    if (this.#isClosing) throw new Error("the daemon stops");
     return planMoves(request, this.#parts, (move) => {
       this.#batches.note(move.id, move.user, "planned");
       this.#tell(toView(move), { phase: "planned", round: 1, command: undefined });
@@ -108,7 +114,12 @@ export class Moves implements MoveService {
     return this.#order(moveId, { kind: "cancelled", who });
   }
 
-  retry(moveId: string, { who }: Author): Promise<OrderResult> {
+  async retry(moveId: string, { who }: Author): Promise<OrderResult> {
+    const { directory, residence } = this.#parts;
+    const move = directory.moves.find(moveId);
+    const place = move && !move.isActive ? await residence(move.user) : undefined;
+    if (move !== undefined && place?.kind === "lives" && place.backend !== move.from)
+      return { kind: "refused", why: `${move.user} lives in ${place.backend} by now, not in ${move.from}` };
     return this.#order(moveId, { kind: "retried", who });
   }
 
@@ -195,6 +206,7 @@ export class Moves implements MoveService {
   }
 
   async #order(moveId: string, order: Order): Promise<OrderResult> {
+    await this.#recovered;
     const run = this.#find(moveId);
     if (run === undefined) return { kind: "no-such-move" };
     const step = await run.dispatch(order);

@@ -28,19 +28,23 @@ export interface Supervised {
   readonly mayStart: (command: CommandGroup) => Promise<boolean>;
 }
 
+export type CommandKind = SyncKind | "lock" | "unlock" | "kick" | "sessions";
+
 /** The commands of presets. They settle only when nothing of a command is left, and reject with ActFailed. */
 export interface MoveCommands {
   /** Why such a move cannot be; undefined: it can. */
   faultOf(from: string, to: string, preset: string): string | undefined;
+  /** Whether there is such a command; also where that cannot be told. */
+  has(what: CommandKind, subject: MoveSubject): boolean;
   /** Makes the new mailbox equal to the old one. */
   sync(which: SyncKind, subject: MoveSubject, supervised: Supervised): Promise<void>;
   /** Where a preset has no such command it is done. */
   lock(subject: MoveSubject, supervised: Supervised): Promise<void>;
   unlock(subject: MoveSubject, supervised: Supervised): Promise<void>;
-  /** Ends the user's sessions at the old store. */
-  kick(subject: MoveSubject, supervised: Supervised): Promise<void>;
-  /** How many sessions the user has at the old store; 0 where no command can tell. */
-  countSessions(subject: MoveSubject, supervised: Supervised): Promise<number>;
+  /** Ends the user's sessions at the old store. @returns whether there is a command for that */
+  kick(subject: MoveSubject, supervised: Supervised): Promise<boolean>;
+  /** How many sessions the user has at the old store; undefined where no command can tell. */
+  countSessions(subject: MoveSubject, supervised: Supervised): Promise<number | undefined>;
   /** Kills what is left of a command. @returns whether it is proven gone */
   stop(command: CommandGroup): Promise<boolean>;
   /** The move has ended: nothing of it is needed any more but its log. */
@@ -50,6 +54,8 @@ export interface MoveCommands {
 export interface StoreChecks {
   /** Why such a move cannot be checked; undefined: it can. */
   faultOf(from: string, to: string): string | undefined;
+  /** Undefined: they are compared. */
+  whyNotCompared(): string | undefined;
   /** Compares the two mailboxes and writes a report. @throws ActFailed where it cannot tell */
   compare(
     subject: MoveSubject,

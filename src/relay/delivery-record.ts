@@ -2,14 +2,11 @@ import type { DeliveryRecord } from "../core/log.ts";
 import { describeReply, isPositive, type Reply } from "../protocols/lmtp/reply.ts";
 import type { MailCommand } from "../protocols/lmtp/server-session.ts";
 import type { Recipient } from "./recipient.ts";
-import type { StoreLeg } from "./store-leg.ts";
 
 export interface DeliveryOutcome {
   readonly session: string;
   readonly mail: MailCommand;
   readonly recipient: Recipient;
-  /** undefined: no store was asked. */
-  readonly leg: StoreLeg | undefined;
   readonly reply: Reply;
   readonly nowMs: number;
   /** The store may hold the message, yet the client was not told that it does. */
@@ -18,9 +15,10 @@ export interface DeliveryOutcome {
 
 /** The delivery line of one recipient. */
 export function deliveryRecord(outcome: DeliveryOutcome): DeliveryRecord {
-  const { recipient, leg, reply, nowMs, mail } = outcome;
-  const answeredMs = Math.max(recipient.answeredMs, recipient.askedMs);
-  const readyMs = clamp(leg?.readyMs ?? recipient.askedMs, recipient.askedMs, answeredMs);
+  const { recipient, reply, nowMs, mail } = outcome;
+  const { leg } = recipient;
+  const answeredMs = Math.max(recipient.answeredMs, recipient.sinceMs);
+  const readyMs = clamp(leg?.readyMs ?? recipient.sinceMs, recipient.sinceMs, answeredMs);
   const dotMs = clamp(leg?.dotMs ?? nowMs, answeredMs, nowMs);
   const backendSession = findBackendSession(reply);
   const ident = mail.xforward.get("IDENT");
@@ -34,8 +32,8 @@ export function deliveryRecord(outcome: DeliveryOutcome): DeliveryRecord {
     ...(backendSession === undefined ? {} : { backendSession }),
     ...(ident === undefined ? {} : { ident }),
     connectionUse: leg?.uses ?? 1,
-    delayMs: nowMs - recipient.askedMs,
-    delaysMs: [readyMs - recipient.askedMs, answeredMs - readyMs, dotMs - answeredMs, nowMs - dotMs],
+    delayMs: nowMs - recipient.sinceMs,
+    delaysMs: [readyMs - recipient.sinceMs, answeredMs - readyMs, dotMs - answeredMs, nowMs - dotMs],
     dsn: reply.enhanced ?? `${Math.floor(reply.code / 100)}.0.0`,
     status: statusOf(outcome),
     text: toText(describeReply(reply)),

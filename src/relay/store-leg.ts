@@ -12,7 +12,7 @@ import { judge, lostReply, ownReply, unavailableReply, type ReplyNames, type Ver
 export interface LegEvents {
   /** The front session's id, for replies of our own. */
   readonly session: string;
-  readonly nowMs: () => number;
+  nowMs(): number;
   onAnswered(recipient: Recipient, reply: Reply): void;
   /** The store's last word, or ours about it. `isUncertain`: the store may hold the message all the same. */
   onFinal(recipient: Recipient, reply: Reply, isUncertain: boolean): void;

@@ -4,11 +4,11 @@ import type { Parameters } from "../protocols/lmtp/command.ts";
 import { isPositive, reply, type Reply } from "../protocols/lmtp/reply.ts";
 import type { MailCommand } from "../protocols/lmtp/server-session.ts";
 import type { Route } from "../routing/route.ts";
-import type { Deliveries, Delivery, DeliveryStage } from "./deliveries.ts";
+import type { Deliveries, Delivery } from "./deliveries.ts";
 import { deliveryRecord } from "./delivery-record.ts";
 import { ParkingBudget } from "./parking.ts";
 import type { Parking } from "./parking.ts";
-import type { Recipient } from "./recipient.ts";
+import { Recipient, type RecipientMessage } from "./recipient.ts";
 import { routeReply } from "./route-reply.ts";
 import { StoreLeg, type LegEvents } from "./store-leg.ts";
 import { ownReply } from "./verdict.ts";
@@ -39,13 +39,11 @@ const TOO_MANY = reply(452, "4.5.3", "Too many recipients");
 type Phase = "envelope" | "data" | "body" | "dot" | "over";
 
 /** One message on its way from one client to as many stores as its recipients live in. RFC 2033 section 4.2. */
-export class Transaction {
+export class Transaction implements LegEvents, RecipientMessage {
   readonly #context: TransactionContext;
   readonly #mail: MailCommand;
   readonly #recipients: Recipient[] = [];
   readonly #legs = new Map<string, StoreLeg>();
-  readonly #legOf = new Map<Recipient, StoreLeg>();
-  readonly #legEvents: LegEvents;
   #phase: Phase = "envelope";
   #isAdmitted = false;
   #unrouted = 0;
@@ -64,22 +62,15 @@ export class Transaction {
     this.#mail = mail;
     this.#context = context;
     this.#parking = new ParkingBudget(context.parking, context.client);
-    this.#legEvents = {
-      session: context.session,
-      nowMs: () => context.clock.nowMs(),
-      onAnswered: (recipient, answer) => this.#onAnswered(recipient, answer),
-      onFinal: (recipient, final, isUncertain) => this.#onFinal(recipient, final, isUncertain),
-      onDataSettled: () => this.#checkData(),
-      onDrain: () => context.onDrain(),
-      onAlarm: (leg, text) =>
-        context.log.write({
-          kind: "message",
-          level: "error",
-          part: "backend",
-          session: context.session,
-          text: `${leg.pool.options.name}: ${text}`,
-        }),
-    };
+  }
+
+  /** Id of the client's session, for replies of our own. */
+  get session(): string {
+    return this.#context.session;
+  }
+
+  get isPastDot(): boolean {
+    return this.#phase === "dot";
   }
 
   /** Whether a store cannot take more of the body just now. */
@@ -101,16 +92,8 @@ export class Transaction {
       this.#isAdmitted = true;
       world.admit();
     }
-    const askedMs = clock.nowMs();
-    const recipient: Recipient = {
-      address,
-      parameters,
-      askedMs,
-      answer,
-      delivery: this.#newDelivery(world.router.userKeyOf(address), askedMs, () => recipient),
-      state: { phase: "asking" },
-      answeredMs: askedMs,
-    };
+    const user = world.router.userKeyOf(address);
+    const recipient = new Recipient({ address, parameters, user, sinceMs: clock.nowMs(), answer }, this);
     this.#recipients.push(recipient);
     this.#unanswered += 1;
     this.#route(recipient);
@@ -118,7 +101,7 @@ export class Transaction {
 
   /** Counts the delivery and reads the hold in one turn, so that whoever holds the user waits for it or is seen by it. */
   #route(recipient: Recipient): void {
-    this.#context.deliveries.add(recipient.delivery);
+    this.#context.deliveries.add(recipient);
     const route = this.#context.world.router.route(recipient.address);
     if (!(route instanceof Promise)) return this.#onRoute(recipient, route);
     this.#unrouted += 1;
@@ -136,12 +119,12 @@ export class Transaction {
       this.#unrouted -= 1;
       if (this.#phase === "over" || recipient.state.phase !== "asking") return;
       if (end === "released") this.#route(recipient);
-      else this.#onAnswered(recipient, routeReply(route, this.#context.session));
+      else this.onAnswered(recipient, routeReply(route, this.#context.session));
       this.#startLegs();
     });
     if (!isParked) return false;
     this.#unrouted += 1;
-    this.#context.deliveries.remove(recipient.delivery);
+    this.#context.deliveries.remove(recipient);
     return true;
   }
 
@@ -190,32 +173,20 @@ export class Transaction {
     else this.#end();
   }
 
-  #newDelivery(user: string, sinceMs: number, recipient: () => Recipient): Delivery {
-    const backendOf = (): string | undefined => this.#legOf.get(recipient())?.pool.options.name;
-    const stageOf = (): DeliveryStage => {
-      if (this.#phase === "dot") return "dot";
-      return recipient().state.phase === "asking" ? "asking" : "message";
-    };
-    return {
-      user,
-      session: this.#context.session,
-      sinceMs,
-      get backend() {
-        return backendOf();
-      },
-      get stage() {
-        return stageOf();
-      },
-      onAwaited: () => this.#parking.spend(),
-      cut: (reason) => this.#cut(recipient(), reason),
-    };
+  nowMs(): number {
+    return this.#context.clock.nowMs();
+  }
+
+  /** A drain waits for one of the recipients, so that none of them may wait for another drain. */
+  onAwaited(): void {
+    this.#parking.spend();
   }
 
   /** All who share the session with the store share its end. */
-  #cut(recipient: Recipient, reason: string): void {
+  cut(recipient: Recipient, reason: string): void {
     if (this.#phase === "over" || this.#phase === "dot") return;
-    const leg = this.#legOf.get(recipient);
-    if (leg === undefined) this.#onAnswered(recipient, ownReply(this.#context.session, 451, "4.2.1", reason));
+    const { leg } = recipient;
+    if (leg === undefined) this.onAnswered(recipient, ownReply(this.#context.session, 451, "4.2.1", reason));
     else leg.cutOff(reason);
   }
 
@@ -223,21 +194,21 @@ export class Transaction {
     // While it was looked up the message, or this recipient, may have been given up.
     if (this.#phase === "over" || recipient.state.phase !== "asking") return;
     if (this.#park(recipient, route)) return;
-    if (route.kind !== "deliver") return this.#onAnswered(recipient, routeReply(route, this.#context.session));
+    if (route.kind !== "deliver") return this.onAnswered(recipient, routeReply(route, this.#context.session));
     let leg = this.#legs.get(route.backend);
     const isNew = leg === undefined;
     if (leg === undefined) {
       const pool = this.#context.world.pools.get(route.backend);
       if (pool === undefined) throw new Error(`router chose backend ${route.backend}, which has no pool`);
-      leg = new StoreLeg(pool, this.#mail, this.#legEvents);
+      leg = new StoreLeg(pool, this.#mail, this);
       this.#legs.set(route.backend, leg);
     }
-    this.#legOf.set(recipient, leg);
+    recipient.leg = leg;
     leg.addRecipient(recipient);
     if (isNew) leg.open();
   }
 
-  #onAnswered(recipient: Recipient, answer: Reply): void {
+  onAnswered(recipient: Recipient, answer: Reply): void {
     if (this.#phase === "over" || recipient.state.phase !== "asking") return;
     recipient.answeredMs = this.#context.clock.nowMs();
     recipient.state = isPositive(answer)
@@ -246,13 +217,13 @@ export class Transaction {
     this.#unanswered -= 1;
     if (!isPositive(answer)) {
       this.#log(recipient, answer, false);
-      this.#context.deliveries.remove(recipient.delivery);
+      this.#context.deliveries.remove(recipient);
     }
     recipient.answer(answer);
     this.#checkData();
   }
 
-  #onFinal(recipient: Recipient, final: Reply, isUncertain: boolean): void {
+  onFinal(recipient: Recipient, final: Reply, isUncertain: boolean): void {
     if (this.#phase === "over" || recipient.state.phase !== "accepted") return;
     this.#settle(recipient, final, isUncertain);
     if (this.#phase === "dot") this.#giveFinals();
@@ -262,8 +233,22 @@ export class Transaction {
     recipient.state = { phase: "final", reply: final, wasAccepted: true, isUncertain };
     const { deliveries, onUncertain } = this.#context;
     // A drain that ends must find it written down.
-    if (isUncertain) void onUncertain(recipient.delivery).then(() => deliveries.remove(recipient.delivery));
-    else deliveries.remove(recipient.delivery);
+    if (isUncertain) void onUncertain(recipient).then(() => deliveries.remove(recipient));
+    else deliveries.remove(recipient);
+  }
+
+  onDataSettled(): void {
+    this.#checkData();
+  }
+
+  onDrain(): void {
+    this.#context.onDrain();
+  }
+
+  onAlarm(leg: StoreLeg, problem: string): void {
+    const { log, session } = this.#context;
+    const text = `${leg.pool.options.name}: ${problem}`;
+    log.write({ kind: "message", level: "error", part: "backend", session, text });
   }
 
   #startLegs(): void {
@@ -276,7 +261,7 @@ export class Transaction {
   #checkData(): void {
     if (this.#phase !== "data" || this.#unrouted > 0 || this.#unanswered > 0) return;
     const accepted = this.#recipients.filter((recipient) => wasAccepted(recipient));
-    const legs = new Set(accepted.map((recipient) => this.#legOf.get(recipient)));
+    const legs = new Set(accepted.map(({ leg }) => leg));
     for (const leg of legs) if (leg?.isDataSettled === false) return;
     this.#dataTimer?.cancel();
     this.#accepted = accepted;
@@ -315,8 +300,8 @@ export class Transaction {
     this.#dataTimer?.cancel();
     this.#parking.spend();
     for (const leg of this.#legs.values()) leg.abort();
-    for (const { delivery, state } of this.#recipients)
-      if (state.phase !== "final") this.#context.deliveries.remove(delivery);
+    for (const recipient of this.#recipients)
+      if (recipient.state.phase !== "final") this.#context.deliveries.remove(recipient);
     if (this.#isAdmitted) this.#context.world.leave();
     if (this.#unanswered > 0)
       for (const recipient of this.#recipients) if (recipient.state.phase === "asking") recipient.answer(TAKEN_BACK);
@@ -325,9 +310,8 @@ export class Transaction {
 
   #log(recipient: Recipient, final: Reply, isUncertain: boolean): void {
     const { session, clock, log } = this.#context;
-    const leg = this.#legOf.get(recipient);
     log.write(
-      deliveryRecord({ session, mail: this.#mail, recipient, leg, reply: final, nowMs: clock.nowMs(), isUncertain }),
+      deliveryRecord({ session, mail: this.#mail, recipient, reply: final, nowMs: clock.nowMs(), isUncertain }),
     );
   }
 }

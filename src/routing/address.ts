@@ -46,6 +46,19 @@ export function userKeys(address: Address, options: Pick<RoutingOptions, "key" |
   return { userKey, tableKeys: [...new Set([asItCame, asItCame.toLowerCase(), baseAsItCame, userKey])] };
 }
 
+/** A recipient, as it would come, whose user key this is; undefined where none has it. */
+export function recipientOf(
+  userKey: string,
+  options: Pick<RoutingOptions, "key" | "recipientDelimiter">,
+): string | undefined {
+  const quote = (localPart: string): string => `"${localPart.replaceAll(/["\\]/g, "\\$&")}"`;
+  const at = userKey.lastIndexOf("@");
+  const spellings = [userKey, `${quote(userKey.slice(0, Math.max(0, at)))}${userKey.slice(at)}`, quote(userKey)];
+  return spellings
+    .map((text) => Buffer.from(text).toString("latin1"))
+    .find((recipient) => userKeys(parseAddress(recipient), options).userKey === userKey);
+}
+
 /** Cuts at the first delimiter that leaves something before it, as Postfix does. */
 function withoutExtension(localPart: string, delimiters: string): string {
   for (let at = 1; at < localPart.length; at += 1)

@@ -9,6 +9,8 @@ export interface RoutingOptions {
   readonly recipientDelimiter: string;
   /** Names of tables, asked in order. */
   readonly tables: readonly string[];
+  /** The one of them that is written when a user moves, by `directory.write_through`. */
+  readonly authority?: string;
   /** Backend for users in no table, or the words `hold` and `refuse`. */
   readonly fallback?: string;
   /** Answer for a user in no table where there is no fallback: 451 4.1.1 or 550 5.1.1. */
@@ -44,10 +46,11 @@ export const routingSchema = section({
 
 export type RoutingSection = InferOutput<typeof routingSchema>;
 
-export const toRoutingOptions = (given: RoutingSection): RoutingOptions => ({
+export const toRoutingOptions = (given: RoutingSection, authority?: string): RoutingOptions => ({
   key: given.key,
   recipientDelimiter: given.recipient_delimiter,
   tables: given.tables,
+  ...(authority === undefined ? {} : { authority }),
   ...(given.fallback === undefined ? {} : { fallback: given.fallback }),
   unknown: given.unknown,
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ABSENT, type Answer } from "../tables/table.ts";
-import { lowercaseDomain, parseAddress, userKeys } from "./address.ts";
+import { lowercaseDomain, parseAddress, recipientOf, userKeys } from "./address.ts";
 import { createRouter, type DirectoryEntry, type RouterQuestion } from "./router.ts";
 
 const addresses = [
@@ -35,6 +35,24 @@ for (const { path, key, user, asked } of keys)
       tableKeys: asked,
     }));
 
+for (const { user, key, recipient } of [
+  { user: "u", key: "localpart", recipient: "u" },
+  { user: "u@x", key: "address", recipient: "u@x" },
+  { user: "a@b", key: "localpart", recipient: '"a@b"' },
+  { user: "a@b@x", key: "address", recipient: "a@b@x" },
+  { user: '"a"@x', key: "address", recipient: '"\\"a\\""@x' },
+  { user: 'q\\"', key: "localpart", recipient: 'q\\"' },
+  { user: '"q"', key: "localpart", recipient: '"\\"q\\""' },
+  { user: "us\u00e9r", key: "localpart", recipient: "us\xc3\xa9r" },
+  { user: "u+x", key: "localpart", recipient: undefined },
+  { user: "U", key: "localpart", recipient: undefined },
+] as const)
+  test(`a recipient whose key by ${key} is ${user}`, () => {
+    const options = { key, recipientDelimiter: "+" };
+    assert.equal(recipientOf(user, options), recipient);
+    if (recipient !== undefined) assert.equal(userKeys(parseAddress(recipient), options).userKey, user);
+  });
+
 test("only the domain is lowered for a store, byte for byte", () => {
   assert.equal(lowercaseDomain("User@EXAMPLE.Com"), "User@example.com");
   assert.equal(lowercaseDomain("User"), "User");
@@ -46,6 +64,7 @@ test("only the domain is lowered for a store, byte for byte", () => {
 function routerOf(
   tables: Record<string, Record<string, string> | (() => Answer | Promise<Answer>)>,
   fallback?: string,
+  authority?: string,
 ) {
   const opened = Object.entries(tables).map(([name, source]) => {
     const lookup = (key: string): Answer | Promise<Answer> => {
@@ -61,6 +80,7 @@ function routerOf(
       recipientDelimiter: "+",
       tables: Object.keys(tables),
       unknown: "defer",
+      ...(authority === undefined ? {} : { authority }),
       ...(fallback === undefined ? {} : { fallback }),
     },
     tables: new Map(opened),
@@ -82,6 +102,29 @@ test("tables are asked in order, each with every key, and the first that has it 
     asked.map(({ table, key }) => `${table} ${key}`),
     ["first u+x", "first u"],
   );
+});
+
+test("the table that moves write is asked for the user key first, the others are not", async () => {
+  const rows = { u: "new", "u+x": "old", U: "old" };
+  for (const [authority, backend] of [
+    ["second", "new"],
+    ["third", "old"],
+    [undefined, "old"],
+  ] as const) {
+    const router = routerOf({ first: {}, second: rows, third: {} }, undefined, authority);
+    for (const recipient of ["u+x@d", "U@d", "U+x@d"]) {
+      const asked: string[] = [];
+      const route = await router.route(recipient, ({ table, key }) => asked.push(`${table} ${key}`));
+      const isFirst = authority === "second";
+      assert.equal(route.kind === "deliver" && route.backend, recipient === "U+x@d" && !isFirst ? "old" : backend);
+      if (isFirst) assert.equal(asked.at(-1), "second u");
+      assert.notEqual(asked[0], "first u");
+    }
+  }
+  const others = routerOf({ second: { U: "old" } }, undefined, "second");
+  const asked: string[] = [];
+  await others.route("U+x@d", ({ key }) => asked.push(key));
+  assert.deepEqual(asked, ["u", "U+x", "u+x", "U"]);
 });
 
 test("absent everywhere: fallback, else unknown", async () => {

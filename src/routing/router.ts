@@ -55,11 +55,14 @@ export function createRouter({ directory, options, tables, hasBackend }: RouterP
     const { userKey, tableKeys } = userKeys(parseAddress(recipient), options);
     const entered = directory === undefined ? undefined : askDirectory(directory, userKey);
     if (entered !== undefined) return entered;
+    // What a move wrote for the user must not be overruled by an older row under another spelling.
+    const authorityKeys =
+      options.authority === undefined ? tableKeys : [userKey, ...tableKeys.filter((key) => key !== userKey)];
 
     function askFrom(first: number): Route | Promise<Route> {
       for (let at = first; at < asked.length * tableKeys.length; at += 1) {
         const table = asked[Math.floor(at / tableKeys.length)];
-        const key = tableKeys[at % tableKeys.length];
+        const key = (table?.name === options.authority ? authorityKeys : tableKeys)[at % tableKeys.length];
         if (table === undefined || key === undefined) break;
         const answer = table.lookup(key);
         if (answer instanceof Promise) return answer.then((late) => settle(table.name, key, late) ?? askFrom(at + 1));

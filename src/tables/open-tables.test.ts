@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { createFakeClock } from "../../test/support/fake-clock.ts";
 import type { FakeClock } from "../../test/support/fake-clock.ts";
 import { composite, scripted, scriptedType, typesWith } from "../../test/support/scripted-type.ts";
@@ -300,6 +302,72 @@ test("flush forgets everything", async () => {
   bench.store("a").entries.set("k", "new");
   tables.exact.get("users")?.flush?.();
   assert.deepEqual(await ask(tables, "users", "k"), FOUND("new"));
+});
+
+test("a key is forgotten in its table and in those that ask it, and no other key", async () => {
+  const bench = start();
+  const tables = bench.open(NESTED);
+  for (const name of Object.keys(NESTED)) for (const key of ["k", "other"]) await ask(tables, name, key);
+  for (const key of ["k", "other"]) bench.store("a").entries.set(key, "new");
+  tables.forget("users", "k");
+  tables.forget("nobody", "k");
+  for (const name of ["users", "inner", "outer", "far"])
+    assert.deepEqual(await ask(tables, name, "k"), FOUND("new"), name);
+  assert.deepEqual(await ask(tables, "users", "other"), ABSENT);
+});
+
+test("deliveries that still go by an older configuration see what is forgotten, too", async () => {
+  const bench = start();
+  const sets = [bench.open(NESTED)];
+  for (let at = 0; at < 2; at += 1) sets.push(bench.open(NESTED, sets.at(-1)));
+  const [first, second, third] = sets;
+  assert.ok(first !== undefined && second !== undefined && third !== undefined);
+  const asked = (): Promise<unknown[]> => Promise.all(sets.map((tables) => ask(tables, "users", "k")));
+  await asked();
+  bench.store("a").entries.set("k", "new");
+  third.forget("users", "k");
+  assert.deepEqual(await asked(), [FOUND("new"), FOUND("new"), FOUND("new")]);
+  await first.close(second);
+  await second.close(third);
+  bench.store("a").entries.set("k", "newer");
+  third.forget("users", "k");
+  assert.deepEqual(await asked(), [FOUND("new"), FOUND("new"), FOUND("newer")]);
+});
+
+test("sets of tables that nobody asks any more leave the memory", async () => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  const bench = start();
+  const left: WeakRef<TableSet>[] = [];
+  let current = bench.open(NESTED);
+  for (let at = 0; at < 10; at += 1) {
+    const next = bench.open(NESTED, current);
+    await current.close(next);
+    left.push(new WeakRef(current));
+    current = next;
+  }
+  for (let turn = 0; turn < 50 && left.some((set) => set.deref() !== undefined); turn += 1) {
+    await settle();
+    collect();
+  }
+  assert.equal(left.filter((set) => set.deref() !== undefined).length, 0);
+  assert.deepEqual(await ask(current, "users", "k"), ABSENT);
+});
+
+test("what the source says now is asked past the cache, by the value rules, and leaves the cache alone", async () => {
+  const bench = start();
+  bench.store("a").entries.set("k", '{"host":"old"}');
+  const value = { jsonPath: ["host"], template: undefined };
+  const tables = bench.open({
+    users: scripted("remote", "a", { ...CACHED, value }),
+    bare: scripted("remote", "b", GUARD),
+  });
+  const users = tables.exact.get("users");
+  assert.deepEqual(await users?.lookup("k"), FOUND("old"));
+  bench.store("a").entries.set("k", '{"host":"new"}');
+  assert.deepEqual(await users?.lookupPastCache?.("k"), FOUND("new"));
+  assert.deepEqual(await users?.lookup("k"), FOUND("old"));
+  assert.equal(tables.exact.get("bare")?.lookupPastCache, undefined);
 });
 
 test("a table that cannot be opened answers failed, says why, and is tried again by the next reload", async () => {

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "../core/clock.ts";
 import type { LogLevel } from "../core/log.ts";
-import type { CommonOptions } from "./options.ts";
+import type { CommonOptions, ValueRules } from "./options.ts";
 import { errorText } from "./error-text.ts";
 import { TABLE_TYPES } from "./registry.ts";
 import type { Source } from "./source.ts";
@@ -37,8 +37,12 @@ export interface TableSet {
   readonly exact: ReadonlyMap<string, Table>;
   /** As listeners and commands ask: by the table's own `key:` rules. */
   readonly ruled: ReadonlyMap<string, Table>;
+  /** What was cached of a key of a table, also by the sets before this one that are still asked. */
+  forget(name: string, key: string): void;
   /** Ends those sources that `next` does not go on with, when nothing asks them any more. */
   close(next?: TableSet): Promise<void>;
+  /** Resolves when nothing asks this set any more. */
+  readonly closed: Promise<void>;
   /** For `next.close`: the sources by the name of their table. */
   readonly sources: ReadonlyMap<string, OpenSource>;
 }
@@ -70,6 +74,10 @@ export function openTables(
   const uses = new Uses();
   /** What must forget when a table is written. */
   const dependents = new Map<string, (() => void)[]>();
+  const { promise: closed, resolve: onClosed } = Promise.withResolvers<void>();
+  /** No longer than it is asked: a chain of all sets since the start would fill the memory. */
+  let older = previous;
+  void older?.closed.then(() => (older = undefined));
 
   function openNamed(name: string, faces: "exact" | "ruled"): Table {
     const opened = (faces === "exact" ? exact : ruled).get(name);
@@ -110,7 +118,7 @@ export function openTables(
       exact.set(name, make(guarded));
       ruled.set(name, withKeyRules(make(guarded), settings.common.key));
     } else {
-      const old = previous?.sources.get(name);
+      const old = older?.sources.get(name);
       const isSame = type.outlivesReload && old !== undefined && old.isOpen && isSameSource(old.settings, settings);
       const guarded = isSame ? old.guarded : openSource("exact");
       sources.set(name, { settings, guarded, isOpen });
@@ -134,9 +142,15 @@ export function openTables(
     exact,
     ruled,
     sources,
+    forget(name, key) {
+      older?.forget(name, key);
+      exact.get(name)?.forget?.(key);
+    },
+    closed,
     async close(next) {
       // Who asks several tables one after the other still needs them, or one several times.
       await Promise.allSettled([...composites.map((composite) => composite.close()), uses.whenNone()]);
+      onClosed();
       const kept = new Set([...(next?.sources.values() ?? [])].map(({ guarded }) => guarded));
       const ended = [...sources.values()].filter(({ guarded }) => !kept.has(guarded));
       await Promise.allSettled(ended.map(({ guarded }) => guarded.close()));
@@ -162,26 +176,20 @@ function makeTable(
 ): Table {
   const cache = cacheOptions && new Cache(cacheOptions, clock, guarded.lookup);
   const ask: Table["lookup"] = cache === undefined ? guarded.lookup : (key) => cache.lookup(key);
-  const lookup: Table["lookup"] =
-    value === undefined
-      ? ask
-      : (key) => {
-          const answer = ask(key);
-          return answer instanceof Promise
-            ? answer.then((late) => applyValueRules(key, late, value))
-            : applyValueRules(key, answer, value);
-        };
+  const lookup = value === undefined ? ask : withValueRules(ask, value);
   const { write, list } = guarded;
 
+  function forget(...keys: readonly string[]): void {
+    for (const key of keys) cache?.forget(key);
+    for (const flushDependent of dependents.get(name) ?? []) flushDependent();
+  }
+
   async function writeAndForget(changes: readonly Change[]): Promise<WriteOutcome> {
-    const forget = (): void => {
-      for (const { key } of changes) cache?.forget(key);
-      for (const flushDependent of dependents.get(name) ?? []) flushDependent();
-    };
+    const keys = changes.map(({ key }) => key);
     // Before as well, so that nobody waits for an answer that will be old when it comes.
-    forget();
+    forget(...keys);
     const outcome = (await write?.(changes)) ?? { kind: "failed", reason: "it cannot be written" };
-    forget();
+    forget(...keys);
     return outcome;
   }
 
@@ -189,8 +197,21 @@ function makeTable(
     name,
     ...(guarded.entryCount === undefined ? {} : { entryCount: guarded.entryCount }),
     lookup,
+    ...(cache === undefined
+      ? {}
+      : { lookupPastCache: value === undefined ? guarded.lookup : withValueRules(guarded.lookup, value) }),
     write: write && writeAndForget,
     list,
     flush: () => cache?.flush(),
+    forget,
   };
 }
+
+const withValueRules =
+  (ask: Table["lookup"], rules: ValueRules): Table["lookup"] =>
+  (key) => {
+    const answer = ask(key);
+    return answer instanceof Promise
+      ? answer.then((late) => applyValueRules(key, late, rules))
+      : applyValueRules(key, answer, rules);
+  };

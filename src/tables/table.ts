@@ -64,6 +64,8 @@ export interface Table {
   readonly entryCount?: number;
   /** Memory and embedded databases answer in the same turn, so that a pipelined burst stays one write. Never throws or rejects. */
   lookup(key: string): Answer | Promise<Answer>;
+  /** What the source says now: past this table's own cache, which is left alone. Undefined where there is none. */
+  readonly lookupPastCache?: ((key: string) => Answer | Promise<Answer>) | undefined;
   /** Undefined where the type cannot write. Never rejects. */
   readonly write?: ((changes: readonly Change[]) => Promise<WriteOutcome>) | undefined;
   /**
@@ -73,4 +75,6 @@ export interface Table {
   readonly list?: ((prefix: string) => AsyncIterable<readonly TableEntry[]>) | undefined;
   /** Forgets what it has cached. */
   readonly flush?: () => void;
+  /** Forgets what it has cached of a key, and so does every table that asks it, of all keys. */
+  readonly forget?: (key: string) => void;
 }

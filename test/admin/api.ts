@@ -159,6 +159,7 @@ export async function startApi(t: TestContext, options: ApiOptions = {}): Promis
     tableNames: () => ["users"],
     flush: () => undefined,
     reload: (): Promise<ReloadOutcome> => Promise.resolve({ number: 3, reasons: [] }),
+    authority: routing.authority,
     directory: options.hasDirectory === false ? undefined : directory,
     holds: options.hasDirectory === false ? undefined : keeper,
     moves: undefined,

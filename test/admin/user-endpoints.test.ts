@@ -349,3 +349,22 @@ test("100,000 lines stream through import and export", async (t) => {
   assert.equal(text.split("\n").length, count + 1);
   assert.equal((await importLines(api, text)).unchanged, count);
 });
+
+test("where an outside table decides, nobody gets an entry, and old ones can be removed", async (t) => {
+  const { ask, directory } = await startApi(t, { routing: { authority: "users" } });
+  await directory.users.set("ada", "old", ADMIN);
+  const set = await ask("PUT", "/v1/user", { body: { user: "bob", backend: "old" } });
+  const dry = await ask("PUT", "/v1/user", { body: { user: "bob", backend: "old", dry_run: true } });
+  const imported = await ask("POST", query("/v1/users/import", {}), { raw: "bob,old\n" });
+  for (const { status, json } of [set, dry, imported]) {
+    assert.equal(status, 501);
+    assert.equal(
+      detailOf(json),
+      "table users says where users live (directory.write_through): move them, or write it there " +
+        "(mailshunt table set users USER BACKEND, then mailshunt flush)",
+    );
+  }
+  assert.equal(directory.findBackend("bob"), undefined);
+  const unset = await ask("DELETE", query("/v1/user", { user: "ada" }));
+  assert.deepEqual(unset.json, { user: "ada", from: "old", changed: true });
+});

@@ -78,9 +78,7 @@ describe("the daemon is killed while users move", { skip: await whyNoMoves() }, 
       assert.equal(moves.length, USERS);
       for (const { phase, reason = "", log } of moves) {
         if (phase === "done" || reason.includes("daemon ended between the lock and the switch")) continue;
-        // Ended before the lock, and the user has noticed nothing.
-        const said = await readFile(log, "latin1");
-        assert.ok(phase === "failed" && STUCK_DOVEADM.test(said), `${phase}: ${reason}\n${said}`);
+        assert.fail(`${phase}: ${reason}\n${await readFile(log, "latin1")}`);
       }
       const isDone = new Set(moves.filter(hasMoved).map((move) => move.user));
       const homes = new Map(
@@ -111,6 +109,4 @@ describe("the daemon is killed while users move", { skip: await whyNoMoves() }, 
     });
 });
 
-/** What Dovecot 2.3.19 does ever after a `doveadm backup` was killed while it made the user's first folder. */
-const STUCK_DOVEADM = /mailbox_delete failed: INBOX can't be deleted/;
 const ENDED: ReadonlySet<string> = new Set(["done", "rolled-back", "failed"]);

@@ -26,6 +26,8 @@ export interface MoveWorld {
   readonly young: MoveStore;
   /** Has users of its own, who move nowhere. */
   readonly cyrus: Cyrus;
+  /** Of mailshunt. */
+  readonly lmtpPort: number;
   /** Of nginx. */
   readonly imapPort: number;
   stop(): Promise<void>;
@@ -34,6 +36,10 @@ export interface MoveWorld {
 export interface WorldOptions {
   readonly bystanders: readonly string[];
   readonly parallel: number;
+  /** How long the old store may take after the final dot; default: by mailshunt. */
+  readonly finalTimeout?: string;
+  /** After which nothing can arrive any more. Default: both stores are on this machine, and quick. */
+  readonly settle?: string;
   /** More lines for mailshunt's configuration. */
   readonly config?: string;
 }
@@ -61,7 +67,7 @@ export async function startMoveWorld(options: WorldOptions): Promise<MoveWorld> 
     const authHttp = `127.0.0.1:${authPort}/auth`;
     const nginx = await started.add(startNginx([{ protocol: "imap", authHttp, secret: SECRET }]));
     await postfix.configure({ virtual_transport: `lmtp:inet:127.0.0.1:${lmtpPort}` });
-    return { postfix, mailshunt, nginx, old, young, cyrus, imapPort: nginx.ports[0] ?? 0, stop };
+    return { postfix, mailshunt, nginx, old, young, cyrus, lmtpPort, imapPort: nginx.ports[0] ?? 0, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -97,6 +103,7 @@ directory: { store: "sqlite:${home}/directory.db" }
 backends:
   old:
     lmtp: "127.0.0.1:${old.lmtpPort}"
+    final_timeout: ${options.finalTimeout ?? "540s"}
     imap: { address: "127.0.0.1:${old.imapPort}", master_user: ${MASTER.user}, password: ${MASTER.password} }
   new:
     lmtp: "127.0.0.1:${young.lmtpPort}"
@@ -106,8 +113,7 @@ tables:
   bystanders: { type: static, entries: { ${options.bystanders.map((user) => `${user}: cyrus`).join(", ")} } }
 routing: { key: address, tables: [bystanders], fallback: old }
 hold: { park: 45s, max_parked: 90 }
-# Both stores are on this machine, and quick: nothing arrives so late.
-drain: { settle: 3s }
+drain: { settle: ${options.settle ?? "3s"} }
 moves:
   folder: ${home}/moves
   parallel: ${options.parallel}

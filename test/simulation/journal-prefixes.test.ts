@@ -9,6 +9,8 @@ import { SimWorld } from "./sim-world.ts";
 const CALM = { commit: 0, command: 0, check: 0, flaw: 0, outside: 0, lostReply: 0, orphan: 0 };
 const OPERATOR = { who: "operator", why: "test" };
 const USER = "u1";
+/** Phases that a worker's death interrupts here. The hold has no delivery to wait for, and is over by then. */
+const BETWEEN = ["final-sync", "lock", "switch", "verify"];
 
 interface Run {
   readonly world: SimWorld;
@@ -20,7 +22,7 @@ interface Run {
 async function run(
   hasTable: boolean,
   hasFlaw: boolean,
-  kill?: { readonly at: number; readonly how: "killed-before" | "killed-after" },
+  kill?: { readonly at: number; readonly how: "killed-before" | "killed-after" | "worker-dies" },
 ): Promise<Run> {
   const world = new SimWorld(createRandom(1), 1, {
     ...CALM,
@@ -37,6 +39,10 @@ async function run(
   const daemon = new SimProcess(world, true, () => {
     commits += 1;
     if (commits !== kill?.at) return "done";
+    if (kill.how === "worker-dies") {
+      world.time.after(0, () => daemon.crashWorker(0));
+      return "done";
+    }
     world.time.after(0, () => daemon.kill());
     return kill.how;
   });
@@ -48,8 +54,8 @@ async function run(
   await world.time.run(3_600_000, isOver);
   if (kill === undefined) return { world, commits };
   world.calm();
-  const next = new SimProcess(world, false);
-  await next.moves.recover();
+  const next = kill.how === "worker-dies" ? daemon : new SimProcess(world, false);
+  if (next !== daemon) await next.moves.recover();
   world.pendingCount += 1;
   const send = (): void =>
     void next.deliver(USER, "m3", (isAccepted) => {
@@ -68,6 +74,13 @@ async function run(
 const eventsOf = (world: SimWorld): readonly string[] =>
   [...world.disk.journals.values()].flat().map(({ entryJson }) => (JSON.parse(entryJson) as MoveEntry).event.kind);
 
+/** Where a move stood when it heard that a worker had died. */
+function phaseAt({ disk }: SimWorld): string {
+  const entries = [...disk.journals.values()].flat().map(({ entryJson }) => JSON.parse(entryJson) as MoveEntry);
+  const at = entries.findIndex(({ event }) => event.kind === "interrupted");
+  return entries[at - 1]?.state.phase ?? "none";
+}
+
 for (const hasTable of [false, true])
   for (const hasFlaw of [false, true])
     test(`killed at each commit of a move that ${hasFlaw ? "rolls back" : "is done"}${hasTable ? ", with an outside table" : ""}`, async (t: TestContext) => {
@@ -76,13 +89,17 @@ for (const hasTable of [false, true])
       assert.equal(whole.world.disk.moves[0]?.state, hasFlaw ? "rolled-back" : "done");
       t.diagnostic(eventsOf(whole.world).join(", "));
       const ends = new Set<string>();
+      const wentBack = new Set<string>();
       for (let at = 1; at <= whole.commits; at += 1)
-        for (const how of ["killed-before", "killed-after"] as const) {
+        for (const how of ["killed-before", "killed-after", "worker-dies"] as const) {
           const { world } = await run(hasTable, hasFlaw, { at, how });
           assert.deepEqual(world.violations, [], `${how} commit ${at}; ${world.story.join("\n")}`);
-          ends.add(world.disk.moves[0]?.state ?? "never planned");
+          const state = world.disk.moves[0]?.state ?? "never planned";
+          ends.add(state);
+          if (how === "worker-dies" && state === "rolled-back") wentBack.add(phaseAt(world));
         }
-      t.diagnostic(`${whole.commits} commits, ends: ${[...ends].join(", ")}`);
+      t.diagnostic(`${whole.commits} commits, ends: ${[...ends].join(", ")}; ${[...wentBack].join(", ")} rolled back`);
       assert.ok(ends.has("rolled-back"));
+      if (!hasFlaw) assert.deepEqual([...wentBack].toSorted(), BETWEEN);
       if (!hasFlaw) assert.ok(ends.has("done"));
     });

@@ -129,12 +129,57 @@ test("logins wait from the lock to the end, and a pause stops the sync at once",
   daemon.kill();
 });
 
-test("what a worker's death makes unknown rolls back what is not switched", async () => {
+for (const phase of ["lock", "hold", "final-sync", "verify", "switch"] as const)
+  test(`what a worker's death makes unknown rolls back a move in ${phase}`, async () => {
+    const { world, daemon } = await begin(1);
+    const moveId = await startUntil(world, daemon, phase);
+    daemon.moves.interrupt("a worker died");
+    await world.time.run(world.time.nowMs + 60_000);
+    const details = daemon.moves.show(moveId);
+    assert.deepEqual([details?.phase, details?.reason], ["rolled-back", "a worker died"]);
+    daemon.kill();
+  });
+
+test("a move that failed is not tried again once the user has come to live elsewhere", async () => {
   const { world, daemon } = await begin(1);
-  const moveId = await startUntil(world, daemon, "final-sync");
-  daemon.moves.interrupt("a worker died");
+  const failed = await startUntil(world, daemon, "pre-sync");
+  void daemon.moves.cancel(failed, OPERATOR);
+  await world.time.run(world.time.nowMs + 60_000, () => daemon.moves.show(failed)?.isActive === false);
+  void daemon.moves.start({ users: ["u1"], to: "new", author: OPERATOR });
+  await world.time.run(world.time.nowMs + 600_000, () => daemon.directory.findBackend("u1") === "new");
+  await world.time.run(world.time.nowMs + 60_000);
+  // It would make the new mailbox equal to the old one, without what has come since.
+  const why = "u1 lives in new by now, not in old";
+  assert.deepEqual(await daemon.moves.retry(failed, OPERATOR), { kind: "refused", why });
+  assert.deepEqual(world.violations, []);
+  daemon.kill();
+});
+
+test("no sync touches the mailbox of a user who has come to live there since the move was planned", async () => {
+  const { world, daemon } = await begin(1);
+  const moveId = await startUntil(world, daemon, "planned");
+  world.disk.users.set("u1", "new");
   await world.time.run(world.time.nowMs + 60_000);
   const details = daemon.moves.show(moveId);
-  assert.deepEqual([details?.phase, details?.reason], ["rolled-back", "a worker died"]);
+  assert.deepEqual([details?.phase, details?.reason], ["failed", "pre-sync: the user lives in new, not in old"]);
+  assert.equal(world.groups.size, 0);
   daemon.kill();
+});
+
+test("an order that comes while the journals are read waits until that is done", async () => {
+  const { world, daemon } = await begin(1);
+  const moveId = await startUntil(world, daemon, "pre-sync");
+  await world.time.run(world.time.nowMs + 50);
+  daemon.kill();
+  const next = new SimProcess(world, false);
+  void next.moves.recover();
+  void next.moves.cancel(moveId, OPERATOR);
+  await world.time.run(world.time.nowMs + 60_000);
+  const details = next.moves.show(moveId);
+  assert.deepEqual(
+    details?.journal.slice(-4).map(({ what }) => what),
+    ["command-started", "restarted", "cancelled", "command-gone"],
+  );
+  assert.deepEqual([details?.phase, details?.reason], ["rolled-back", "cancelled by operator"]);
+  next.kill();
 });

@@ -9,6 +9,10 @@ export interface Outcome {
   readonly story: readonly string[];
   readonly phases: readonly string[];
   readonly kills: number;
+  /** Workers that died. */
+  readonly crashes: number;
+  /** Moves that brought a user to a store where the user had lived before. */
+  readonly returns: number;
   readonly messages: number;
 }
 
@@ -34,6 +38,7 @@ export async function simulate(seed: number): Promise<Outcome> {
   const { time } = world;
   let daemon: SimProcess | undefined;
   let kills = 0;
+  let crashes = 0;
   let messages = 0;
   let isStormy = true;
 
@@ -103,6 +108,25 @@ export async function simulate(seed: number): Promise<Outcome> {
     time.after(random.between(1_000, 200_000), storm);
   }
 
+  function crash(): void {
+    if (!isStormy) return;
+    if (daemon !== undefined) {
+      daemon.crashWorker();
+      crashes += 1;
+    }
+    time.after(random.between(1_000, 150_000), crash);
+  }
+
+  /** Users go back and forth, as long as there is a daemon to ask. */
+  function wander(): void {
+    if (!isStormy) return;
+    const user = random.pick(world.users);
+    const to = world.residenceOf(user) === "old" ? "new" : "old";
+    const request = { users: [user], to, author: OPERATOR };
+    daemon?.moves.start(request).catch((error: unknown) => world.note(`start: ${String(error)}`));
+    time.after(random.between(5_000, 60_000), wander);
+  }
+
   await start();
   for (const user of world.users) {
     mail(user);
@@ -110,6 +134,8 @@ export async function simulate(seed: number): Promise<Outcome> {
   }
   order();
   if (random.chance(0.7)) time.after(random.between(1_000, 100_000), storm);
+  if (random.chance(0.5)) time.after(random.between(1_000, 100_000), crash);
+  if (random.chance(0.5)) time.after(random.between(10_000, 60_000), wander);
   time.after(random.between(0, 5_000), () => {
     const request = { users: world.users, to: "new", author: OPERATOR };
     daemon?.moves.start(request).catch((error: unknown) => world.note(`start: ${String(error)}`));
@@ -126,5 +152,7 @@ export async function simulate(seed: number): Promise<Outcome> {
   world.checkEnd();
   daemon?.kill();
   const { violations, story } = world;
-  return { seed, violations, story, phases: world.disk.moves.map(({ state }) => state), kills, messages };
+  const { moves } = world.disk;
+  const returns = moves.filter(({ to, state }) => to === "old" && state === "done").length;
+  return { seed, violations, story, phases: moves.map(({ state }) => state), kills, crashes, returns, messages };
 }

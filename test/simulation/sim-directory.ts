@@ -77,6 +77,8 @@ export function openSimDirectory(disk: SimDisk, clock: Clock, faults: SimFaults,
     findHolds: (user) => disk.holds.filter((hold) => hold.user === user),
     history: () => [],
     close: () => Promise.resolve(),
+    forget: unused,
+    backends: { disabled: unused, setDisabled: unused },
     users: {
       list: unused,
       all: unused,
@@ -123,6 +125,8 @@ export function openSimDirectory(disk: SimDisk, clock: Clock, faults: SimFaults,
     moves: {
       find: findMove,
       findActive,
+      findSwitched: unused,
+      countActive: unused,
       list: ({ isActive, afterNumber = 0, states } = {}) =>
         disk.moves.filter(
           (move) =>

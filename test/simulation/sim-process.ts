@@ -24,6 +24,8 @@ export class SimProcess {
   readonly lastLogins = new Map<string, number>();
   isDead = false;
   readonly #parked = new Map<string, Set<() => void>>();
+  /** How each delivery under way ends when the worker that has it dies. */
+  readonly #losses = new Map<Delivery, () => void>();
 
   /** @param onCommit says what becomes of each commit, in place of chance */
   constructor(world: SimWorld, isFirst: boolean, onCommit?: SimFaults["commit"]) {
@@ -96,6 +98,32 @@ export class SimProcess {
     for (const group of world.groups.values()) if (!world.fails("orphan")) group.isAlive = false;
   }
 
+  /** A worker dies, and half of what is under way with it. @param noticedMs later the daemon hears of it */
+  crashWorker(noticedMs = this.world.random.between(0, 500)): void {
+    const { world } = this;
+    world.note("a worker dies");
+    const lost = [...this.#losses].filter(() => world.random.chance(0.5));
+    for (const [delivery, lose] of lost) {
+      this.#losses.delete(delivery);
+      lose();
+    }
+    const dead = lost.map(([delivery]) => delivery);
+    this.clock.after(noticedMs, () => void this.#noteCrash(dead));
+  }
+
+  /** A drain still waits for what the worker had, until it is written down that its end is unknown. */
+  async #noteCrash(dead: readonly Delivery[]): Promise<void> {
+    const why = "a worker died";
+    this.world.expectRollBacks();
+    this.moves.interrupt(why);
+    for (let isWritten = false; !isWritten;)
+      isWritten = await this.directory.uncertain.addEveryone(this.clock.wallMs(), why).then(
+        () => true,
+        () => false,
+      );
+    for (const delivery of dead) this.deliveries.remove(delivery);
+  }
+
   sleep(ms: number): Promise<void> {
     return new Promise((resolve) => void this.clock.after(ms, resolve));
   }
@@ -121,14 +149,25 @@ export class SimProcess {
       cut: () => {
         if (stage === "dot" || isCut) return;
         isCut = true;
-        this.deliveries.remove(delivery);
+        end();
         done(false);
       },
     };
+    const end = (): void => {
+      this.#losses.delete(delivery);
+      this.deliveries.remove(delivery);
+    };
+    let isLost = false;
     this.deliveries.add(delivery);
+    this.#losses.set(delivery, () => {
+      isLost = true;
+      isCut = true;
+      if (stage === "dot") world.uncertain.add(message);
+      done(false);
+    });
     const placement = this.directory.find(user);
     if (placement.holds.length > 0) {
-      this.deliveries.remove(delivery);
+      end();
       if (random.chance(0.5)) this.#park(user, () => void this.deliver(user, message, done));
       else done(false);
       return;
@@ -139,28 +178,28 @@ export class SimProcess {
     await this.sleep(random.chance(0.2) ? random.between(0, 20_000) : random.between(0, 500));
     if (isCut) return;
     stage = "dot";
-    const isLost = world.fails("lostReply");
-    if (isLost) {
+    if (world.fails("lostReply")) {
       world.uncertain.add(message);
       world.note(`${store} goes silent after the dot of ${message} of ${user}`);
       if (random.chance(0.7)) world.time.after(random.between(0, LATE_MS), () => world.append(store, user, message));
       await this.sleep(random.between(0, 5_000));
+      if (isLost) return;
       await this.keeper.onUncertain(delivery);
-      this.deliveries.remove(delivery);
+      if (isLost) return;
+      end();
       done(false);
       return;
     }
-    // The store goes on without us, should we be killed now.
-    let isTaken = false;
-    world.time.after(random.between(0, 3_000), () => {
-      if (this.isDead && !isTaken) {
+    // The store goes on without us, should we be killed now, and is no slower than stores are.
+    const takenMs = random.chance(0.1) ? random.between(0, LATE_MS) : random.between(0, 3_000);
+    world.time.after(takenMs, () => {
+      if (this.isDead || isLost) {
         world.uncertain.add(message);
         if (random.chance(0.3)) return;
       }
-      isTaken = true;
       world.append(store, user, message);
-      if (this.isDead) return;
-      this.deliveries.remove(delivery);
+      if (this.isDead || isLost) return;
+      end();
       done(true);
     });
   }

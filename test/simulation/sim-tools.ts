@@ -42,6 +42,7 @@ export function createSimTools(process: SimProcess): Pick<RunParts, "commands" |
   return {
     commands: {
       faultOf: () => undefined,
+      has: (what) => world.hasCommand(what),
       async sync(which, subject, supervised) {
         const { from, to, user } = subject;
         const isSlow = random.chance(0.05);
@@ -72,11 +73,12 @@ export function createSimTools(process: SimProcess): Pick<RunParts, "commands" |
             session.isOpen = false;
             world.sessions.delete(session);
           }
+        return true;
       },
       async countSessions({ user, from }) {
         await process.sleep(random.between(0, 100));
         fail("command");
-        if (!world.countsSessions) return 0;
+        if (!world.countsSessions) return undefined;
         return [...world.sessions].filter((session) => session.user === user && session.store === from).length;
       },
       async stop({ pgid }) {
@@ -92,6 +94,7 @@ export function createSimTools(process: SimProcess): Pick<RunParts, "commands" |
     },
     checks: {
       faultOf: () => undefined,
+      whyNotCompared: () => (world.comparesMailboxes ? undefined : "not compared"),
       async compare({ user, from, to }) {
         await process.sleep(random.between(0, 1_000));
         fail("check");

@@ -37,6 +37,9 @@ export const SETTLE_MS = 60_000;
 export const LATE_MS = 50_000;
 export const LOCK_GRACE_MS = 2_000;
 
+/** Between lock and switch: what was proven of deliveries counts no more when a worker dies. */
+const IN_DOUBT: ReadonlySet<string> = new Set(["lock", "hold", "final-sync", "verify"]);
+
 /** The world around the daemon: stores, clients, an outside table, and processes that outlive it. */
 export class SimWorld {
   readonly random: Random;
@@ -59,6 +62,7 @@ export class SimWorld {
   trouble: Trouble;
   readonly #mailboxes = new Map<string, string[]>();
   #counter = 0;
+  readonly #toRollBack = new Set<string>();
 
   constructor(random: Random, userCount: number, trouble: Trouble) {
     this.random = random;
@@ -104,6 +108,11 @@ export class SimWorld {
     return this.disk.moves.find((move) => move.user === user && move.isActive)?.state;
   }
 
+  /** The daemon hears that a worker died: no move between lock and switch may go on. */
+  expectRollBacks(): void {
+    for (const { id, state } of this.disk.moves) if (IN_DOUBT.has(state)) this.#toRollBack.add(id);
+  }
+
   /** A message or a draft comes into a mailbox. */
   append(store: string, user: string, message: string): void {
     this.note(`${store} takes ${message} of ${user}`);
@@ -111,7 +120,7 @@ export class SimWorld {
     const phase = this.phaseOf(user);
     if (phase === "final-sync" || phase === "verify" || phase === "switch")
       this.violate(`${store} took ${message} of ${user} in ${phase}, after the drain`);
-    else if (store !== this.residenceOf(user) && !this.uncertain.has(message))
+    else if (store !== this.residenceOf(user))
       this.violate(`${store} took ${message} of ${user}, who lives in ${this.residenceOf(user)}`);
   }
 
@@ -134,6 +143,8 @@ export class SimWorld {
   /** What must be true when a move ends. */
   checkMove({ id, user, from, to, state }: Move): void {
     const store = state === "done" ? to : from;
+    if (this.#toRollBack.delete(id) && state !== "rolled-back")
+      this.violate(`${id} of ${user} is ${state} all the same`);
     if (this.residenceOf(user) !== store) this.violate(`${user} lives in ${this.residenceOf(user)} though ${state}`);
     if (this.disk.holds.some((hold) => hold.user === user && hold.owner === ownerOfMove(id)))
       this.violate(`${user} is still held though ${state}`);

@@ -11,6 +11,8 @@ const NOTHING: ImportReport = {
   repeated: 0,
   refused: 0,
   refusals: [],
+  contradicted: 0,
+  contradictions: [],
   invalid: 0,
   faults: [],
 };
@@ -47,6 +49,8 @@ export function testImports(contract: DirectoryContract): void {
       repeated: 1,
       refused: 1,
       refusals: [{ user: "moving", moveId: "m" }],
+      contradicted: 0,
+      contradictions: [],
       invalid: 3,
       faults: [
         { entry: 6, fault: 'the user "" is empty' },
@@ -76,6 +80,38 @@ export function testImports(contract: DirectoryContract): void {
     assert.deepEqual(again, { ...wanted, created: 0, changed: 0, unchanged: 3 });
     assert.equal(directory.history("other").length, 2);
   });
+
+  directoryTest(
+    "an import leaves alone whose mailbox a move has put elsewhere, unless it is told to",
+    async (opened) => {
+      const { directory, clock } = opened;
+      await directory.users.set("moved", "old", ADMIN);
+      await directory.users.set("other", "new", ADMIN);
+      await directory.moves.create([newMove("m", "moved")], ADMIN);
+      const hold = { user: "moved", owner: "move:m", reason: "", deadlineMs: clock.wallMs() + 9 };
+      const { generation } = await directory.holds.place(hold, ADMIN);
+      const mover = { who: "move:m", why: "" };
+      const step = { entryJson: "1", state: "done", isActive: false };
+      await directory.moves.switch({ moveId: "m", backend: "new", generation, nowMs: clock.wallMs(), step }, mover);
+      const entries = ["moved", "other"].map((user) => ({ user, backend: "old" }));
+      const wanted = {
+        ...NOTHING,
+        read: 2,
+        changed: 1,
+        contradicted: 1,
+        contradictions: [{ user: "moved", backend: "old", movedTo: "new", moveId: "m" }],
+      };
+      assert.deepEqual(await directory.users.import(entries, { ...IMPORT, dryRun: true }), wanted);
+      assert.deepEqual(await directory.users.import(entries, IMPORT), wanted);
+      assert.equal(directory.findBackend("moved"), "new");
+      const over = await directory.users.import(entries, { ...IMPORT, overMoves: true });
+      assert.deepEqual(over, { ...NOTHING, read: 2, changed: 1, unchanged: 1 });
+      assert.equal(directory.findBackend("moved"), "old");
+      // Where the mailbox is, the user may always be.
+      const back = await directory.users.import([{ user: "moved", backend: "new" }], IMPORT);
+      assert.deepEqual(back, { ...NOTHING, read: 1, changed: 1 });
+    },
+  );
 
   directoryTest(
     "entries come in any order, and the last one of each user counts, however far apart",

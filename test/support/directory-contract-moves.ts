@@ -85,6 +85,13 @@ export function testMoves(contract: DirectoryContract): void {
     await directory.moves.append("m1", { entryJson: "1", state: "failed", isActive: false });
     await directory.moves.append("m3", { entryJson: "1", state: "lock", isActive: true });
     await directory.moves.create([newMove("m5", "u")], ADMIN);
+    assert.deepEqual(
+      new Map(directory.moves.countActive()),
+      new Map([
+        ["planned", 3],
+        ["lock", 1],
+      ]),
+    );
     const idsOf = (filter?: Parameters<typeof directory.moves.list>[0]): string[] =>
       directory.moves.list(filter).map(({ id }) => id);
     assert.deepEqual(idsOf(), ["m1", "m2", "m3", "m4", "m5"]);
@@ -117,13 +124,43 @@ export function testMoves(contract: DirectoryContract): void {
   directoryTest("the switch sets the backend, the history and the journal together", async ({ directory, clock }) => {
     const { hold, nowMs } = await drained(directory, clock.wallMs());
     const cutover = { moveId: "m", backend: "new", generation: hold.generation, nowMs, step: SWITCHED };
+    assert.equal(directory.moves.findSwitched("u"), undefined);
     assert.deepEqual(await directory.moves.switch(cutover, MOVER), { kind: "switched", from: "old", position: 2 });
+    const switched = { moveId: "m", user: "u", from: "old", to: "new", atMs: clock.wallMs() };
+    assert.deepEqual(directory.moves.findSwitched("u"), switched);
     assert.deepEqual(directory.find("u"), { backend: "new", holds: [hold] });
     assert.partialDeepStrictEqual(directory.moves.find("m"), { state: "switched", isActive: true });
     assert.equal(directory.moves.journal("m").at(-1)?.entryJson, SWITCHED.entryJson);
     const [newest] = directory.history("u");
     assert.partialDeepStrictEqual(newest, { what: "switch", from: "old", to: "new", ...MOVER });
     assert.deepEqual([...directory.users.countByBackend()], [["new", 1]]);
+  });
+
+  directoryTest("the last switch tells where the mailbox is, whatever was set since", async ({ directory, clock }) => {
+    const end = async (id: string, from: string, to: string): Promise<void> => {
+      const { generation } = await directory.holds.place(
+        { user: "u", owner: `move:${id}`, reason: "", deadlineMs: clock.wallMs() + 9 },
+        ADMIN,
+      );
+      const cutover = { moveId: id, backend: to, generation, nowMs: clock.wallMs(), step: SWITCHED };
+      await directory.moves.switch(cutover, { who: `move:${id}`, why: "" });
+      await directory.moves.append(id, { entryJson: "1", state: "done", isActive: false });
+      assert.partialDeepStrictEqual(directory.moves.findSwitched("u"), { moveId: id, from, to });
+    };
+    await directory.moves.create([newMove("m1", "u")], ADMIN);
+    await directory.moves.append("m1", { entryJson: "1", state: "failed", isActive: false });
+    assert.equal(directory.moves.findSwitched("u"), undefined);
+    await directory.moves.create([newMove("m2", "u")], ADMIN);
+    await end("m2", "old", "new");
+    clock.advance(1);
+    await directory.moves.create([{ ...newMove("m3", "u"), from: "new", to: "old" }], ADMIN);
+    await end("m3", "new", "old");
+    clock.advance(1);
+    // The one that was planned first is the last that switched.
+    await directory.moves.append("m1", { entryJson: "2", state: "planned", isActive: true });
+    await end("m1", "old", "new");
+    await directory.users.set("u", "old", ADMIN);
+    assert.partialDeepStrictEqual(directory.moves.findSwitched("u"), { moveId: "m1", to: "new" });
   });
 
   directoryTest("a switch may leave no entry, and may find none", async ({ directory, clock }) => {

@@ -13,6 +13,8 @@
  */
 import assert from "node:assert/strict";
 import type { DirectoryReader } from "../../src/directory/directory.ts";
+import { testBackends } from "./directory-contract-backends.ts";
+import { testForgetting } from "./directory-contract-forget.ts";
 import { testHolds } from "./directory-contract-holds.ts";
 import { testImports } from "./directory-contract-imports.ts";
 import { testMoves } from "./directory-contract-moves.ts";
@@ -29,6 +31,8 @@ export function testDirectoryContract(contract: DirectoryContract): void {
   testUncertain(contract);
   testMoves(contract);
   testImports(contract);
+  testBackends(contract);
+  testForgetting(contract);
 
   const directoryTest = directoryTests(contract);
 
@@ -39,6 +43,7 @@ export function testDirectoryContract(contract: DirectoryContract): void {
     await directory.uncertain.add({ user: "u", backend: "old", session: "s", atMs: 5 });
     await directory.moves.create([newMove("m", "u")], ADMIN);
     await directory.moves.append("m", { entryJson: "1", state: "lock", isActive: true });
+    await directory.backends.setDisabled("new", true, ADMIN);
     const before = readAll(directory);
     await directory.close();
 
@@ -132,6 +137,9 @@ function readAll(reader: DirectoryReader): unknown {
     uncertain: reader.uncertain.latest("u"),
     moves: reader.moves.list(),
     active: reader.moves.findActive("u"),
+    switched: reader.moves.findSwitched("u"),
+    moveCounts: [...reader.moves.countActive()],
+    disabled: reader.backends.disabled(),
     journal: reader.moves.journal("m"),
     history: reader.history("u"),
   };

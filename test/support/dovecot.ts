@@ -51,6 +51,9 @@ export interface Dovecot {
   messages(user: string): Promise<Buffer[]>;
   /** SIGKILL to every process of it. */
   kill(): Promise<void>;
+  /** SIGSTOP to every process of it: it stands still, connections and all, until `resume`. */
+  pause(): void;
+  resume(): void;
   /** Ends it as an administrator does. */
   shutDown(): Promise<void>;
   /** Starts it again, on the same port, with the same mail. */
@@ -101,6 +104,8 @@ export async function startDovecot(options: DovecotOptions): Promise<Dovecot> {
     doveadm: (...words) => run(["doveadm", "-c", configPath, ...words]),
     messages: (user) => readMaildir(join(folder, "mail", user, "Maildir", "new")),
     kill: () => master.kill(),
+    pause: () => void process.kill(-master.pid, "SIGSTOP"),
+    resume: () => void process.kill(-master.pid, "SIGCONT"),
     shutDown: () => master.stop(),
     start,
     async stop() {

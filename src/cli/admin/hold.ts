@@ -19,7 +19,8 @@ interface HoldReply {
   readonly drain:
     | { readonly outcome: "drained"; readonly waited_for: number; readonly cut: number; readonly settled_ms: number }
     | { readonly outcome: "under-way"; readonly left: readonly DeliveryState[] }
-    | { readonly outcome: "uncertain"; readonly until: string; readonly why: string };
+    | { readonly outcome: "uncertain"; readonly until: string; readonly why: string }
+    | { readonly outcome: "not-held"; readonly why: string };
 }
 
 /** Users held at a time: each waits for its own drain, and the progress needs a connection, too. */
@@ -117,6 +118,8 @@ function toText({ hold, drain }: HoldReply): string {
     }
     case "uncertain":
       return `${held}: NOT drained before ${formatTime(drain.until)}: ${shown(drain.why)} (hold again then)\n`;
+    case "not-held":
+      return `${shown(hold.user)}: NOT drained, for the hold did not last: ${shown(drain.why)} (hold again)\n`;
   }
 }
 

@@ -13,11 +13,14 @@ const LOG_BYTES = 64 * 1024 * 1024;
 const WRITER_CACHE_KIB = 32 * 1024;
 const READER_CACHE_KIB = 4 * 1024;
 
-/** Acknowledged means on the disk: `synchronous = FULL`. */
+/**
+ * Acknowledged means on the disk: `synchronous = FULL`. References are declared and not enforced: for each act that is
+ * forgotten the whole history would be searched.
+ */
 export function connectWriter(path: string): DatabaseSync {
   const db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
   db.exec(
-    `PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -${WRITER_CACHE_KIB};
+    `PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF; PRAGMA cache_size = -${WRITER_CACHE_KIB};
      PRAGMA wal_autocheckpoint = ${FORCED_CHECKPOINT_PAGES}; PRAGMA journal_size_limit = ${LOG_BYTES}`,
   );
   return db;

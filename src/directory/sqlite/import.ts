@@ -35,7 +35,7 @@ type Counts = { -readonly [Key in keyof ImportReport]: ImportReport[Key] };
  */
 export async function runImport(
   source: AsyncIterable<UserEntry> | Iterable<UserEntry>,
-  { author, dryRun: isDryRun = false, onProgress }: Omit<ImportOptions, "signal">,
+  { author, dryRun: isDryRun = false, overMoves: isOverMoves = false, onProgress }: Omit<ImportOptions, "signal">,
   { path, writer, clock, signal }: ImportParts,
 ): Promise<ImportReport> {
   signal.throwIfAborted();
@@ -54,12 +54,18 @@ export async function runImport(
   }
 
   async function write(packed: string): Promise<ImportAnswer> {
-    const result = await writer.write("importUsers", { packed, isDryRun }, { ...author, atMs: clock.wallMs() });
+    const result = await writer.write(
+      "importUsers",
+      { packed, isDryRun, isOverMoves },
+      { ...author, atMs: clock.wallMs() },
+    );
     counts.created += result.created;
     counts.changed += result.changed;
     counts.unchanged += result.unchanged;
     counts.refused += result.refused;
     counts.refusals = [...counts.refusals, ...result.refusals].slice(0, MAX_LISTED);
+    counts.contradicted += result.contradicted;
+    counts.contradictions = [...counts.contradictions, ...result.contradictions].slice(0, MAX_LISTED);
     if (clock.nowMs() - lastProgressMs >= PROGRESS_EVERY_MS) {
       lastProgressMs = clock.nowMs();
       onProgress?.({ ...counts });
@@ -115,6 +121,8 @@ const EMPTY_REPORT: ImportReport = {
   repeated: 0,
   refused: 0,
   refusals: [],
+  contradicted: 0,
+  contradictions: [],
   invalid: 0,
   faults: [],
 };

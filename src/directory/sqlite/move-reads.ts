@@ -1,5 +1,5 @@
 import type { DatabaseSync, SQLInputValue } from "node:sqlite";
-import type { JournalEntry, Move, MoveFilter, MoveReads } from "../directory.ts";
+import type { JournalEntry, Move, MoveFilter, MoveReads, Switched } from "../directory.ts";
 import { guarded } from "./fault.ts";
 import { prepareQuery } from "./query.ts";
 import type { Query } from "./query.ts";
@@ -52,6 +52,15 @@ function conditionsOf(filter: MoveFilter): readonly (readonly [sql: string, valu
 export function createMoveReads(db: DatabaseSync, path: string): MoveReads {
   const byId = prepareQuery<MoveRow>(db, `${SELECT_MOVES} WHERE id = ?`);
   const activeOf = prepareQuery<MoveRow>(db, `${SELECT_MOVES} WHERE user = ? AND is_active = 1`);
+  const switched = prepareQuery<[id: string, from: string, to: string, atMs: number]>(
+    db,
+    `SELECT id, from_backend, to_backend, switched_ms FROM moves
+     WHERE user = ? AND switched_ms IS NOT NULL ORDER BY switched_ms DESC, number DESC LIMIT 1`,
+  );
+  const activeCounts = prepareQuery<[string, number]>(
+    db,
+    "SELECT state, count(*) FROM moves WHERE is_active = 1 GROUP BY state",
+  );
   const journal = prepareQuery<[number, number, string]>(
     db,
     `SELECT position, at_ms, entry_json FROM journal
@@ -71,6 +80,13 @@ export function createMoveReads(db: DatabaseSync, path: string): MoveReads {
   return {
     find: (moveId) => guarded(path, () => one(byId.one(moveId))),
     findActive: (user) => guarded(path, () => one(activeOf.one(user))),
+    findSwitched(user): Switched | undefined {
+      const row = guarded(path, () => switched.one(user));
+      if (row === undefined) return undefined;
+      const [moveId, from, to, atMs] = row;
+      return { moveId, user, from, to, atMs };
+    },
+    countActive: () => new Map(guarded(path, () => activeCounts.all())),
     list(filter = {}) {
       const conditions = conditionsOf(filter);
       const values = conditions.map(([, value]) => value);

@@ -42,6 +42,7 @@ export function createMoveWriter({ db, users, holds, openAct }: MoveWriterParts)
   const update = db.prepare(
     "UPDATE moves SET state = ?, is_active = ?, changed_ms = ?, entry_count = ? WHERE number = ?",
   );
+  const noteSwitch = db.prepare("UPDATE moves SET switched_ms = ? WHERE number = ?");
   const countEntry = db.prepare("UPDATE moves SET entry_count = ? WHERE number = ?");
   const insertEntry = db.prepare("INSERT INTO journal (move, position, at_ms, entry_json) VALUES (?, ?, ?, ?)");
 
@@ -104,6 +105,7 @@ export function createMoveWriter({ db, users, holds, openAct }: MoveWriterParts)
       if (why !== undefined) return { kind: "hold-changed", why, found };
       const from = users.putUser(user, backend);
       openAct(act)(user, "switch", from, backend);
+      noteSwitch.run(act.atMs, row[0]);
       return { kind: "switched", from, position: write(row, step, act.atMs) };
     },
   };

@@ -44,7 +44,7 @@ const faults: readonly (readonly [what: string, prepare: (path: string) => strin
     "a directory of a newer version",
     (path) => (otherDatabase(path, "PRAGMA application_id = 0x6d736874; PRAGMA user_version = 99"), path),
     "DIRECTORY_NEWER",
-    /written by a newer mailshunt \(its format is 99, this one knows 1\): install that version again$/,
+    /written by a newer mailshunt \(its format is 99, this one knows 2\): install that version again$/,
   ],
 ];
 for (const [what, prepare, code, message] of faults)
@@ -59,8 +59,41 @@ test("a reader says what to do where there is no directory yet", (t) => {
   const path = join(scratchFolder(t), "directory.db");
   assert.throws(() => openDirectoryReader(at(path)), { code: "DIRECTORY_NO_ACCESS" });
   writeFileSync(path, "");
-  const message = /is not ready: start mailshunt, which makes it so$/;
+  const message = /is not ready: start mailshunt, which puts it in order$/;
   assert.throws(() => openDirectoryReader(at(path)), { code: "DIRECTORY_MISSING", message });
+});
+
+test("a directory of the first version is brought to this one, and a reader says that it has to be", async (t) => {
+  const path = join(scratchFolder(t), "directory.db");
+  const made = await openDirectory(at(path));
+  await made.users.set("u", "new", AUTHOR);
+  for (const [id, user, state] of [
+    ["m1", "u", "failed"],
+    ["m2", "u", "done"],
+    ["m3", "v", "unlock"],
+  ] as const) {
+    await made.moves.create([{ id, user, from: "old", to: "new", optionsJson: "{}", state: "planned" }], AUTHOR);
+    await made.moves.append(id, { entryJson: "1", state, isActive: state === "unlock" });
+  }
+  await made.close();
+  otherDatabase(
+    path,
+    `DROP TABLE disabled_backends; DROP INDEX moves_switched; DROP INDEX moves_ended;
+     ALTER TABLE moves DROP COLUMN switched_ms; PRAGMA user_version = 1`,
+  );
+
+  const older = /was written by an older mailshunt: start mailshunt, which puts it in order$/;
+  assert.throws(() => openDirectoryReader(at(path)), { code: "DIRECTORY_MISSING", message: older });
+  const directory = await openDirectory(at(path));
+  t.after(() => directory.close());
+  assert.equal(directory.startedUnclean, false);
+  assert.equal(directory.findBackend("u"), "new");
+  assert.partialDeepStrictEqual(directory.moves.findSwitched("u"), { moveId: "m2", from: "old", to: "new" });
+  assert.partialDeepStrictEqual(directory.moves.findSwitched("v"), { moveId: "m3" });
+  assert.equal(await directory.backends.setDisabled("old", true, AUTHOR), true);
+  const reader = openDirectoryReader(at(path));
+  assert.equal(reader.backends.disabled().length, 1);
+  await reader.close();
 });
 
 test("all its files are their owner's alone, and few stay", async (t) => {

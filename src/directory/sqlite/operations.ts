@@ -1,4 +1,8 @@
 import type { DatabaseSync } from "node:sqlite";
+import { createBackendWriter } from "./backend-writes.ts";
+import type { BackendWriter } from "./backend-writes.ts";
+import { createForgetter } from "./forget-writes.ts";
+import type { Forgetter } from "./forget-writes.ts";
 import { createHistoryWrites } from "./history-writes.ts";
 import { createHoldWriter, createUncertainWriter } from "./hold-writes.ts";
 import type { HoldWriter, UncertainWriter } from "./hold-writes.ts";
@@ -11,7 +15,12 @@ import type { UserWriter } from "./user-writes.ts";
 export type Operations = Pick<UserWriter, "setUser" | "unsetUser" | "importUsers"> &
   Pick<HoldWriter, "placeHold" | "releaseHold"> &
   UncertainWriter &
-  MoveWriter;
+  MoveWriter &
+  BackendWriter &
+  Forgetter;
+
+/** Those that nobody waits for: each has a commit of its own, after those that somebody waits for. */
+export const BULK_OPERATIONS: ReadonlySet<OperationName> = new Set<OperationName>(["importUsers", "forgetBatch"]);
 
 export type OperationName = keyof Operations;
 
@@ -19,5 +28,12 @@ export function createOperations(db: DatabaseSync): Operations {
   const openAct = createHistoryWrites(db);
   const users = createUserWriter(db, openAct);
   const holds = createHoldWriter(db, openAct);
-  return { ...users, ...holds, ...createUncertainWriter(db), ...createMoveWriter({ db, users, holds, openAct }) };
+  return {
+    ...users,
+    ...holds,
+    ...createUncertainWriter(db),
+    ...createMoveWriter({ db, users, holds, openAct }),
+    ...createBackendWriter(db),
+    ...createForgetter(db),
+  };
 }

@@ -9,6 +9,7 @@ import type {
   Uncertain,
   UncertainReads,
 } from "../directory.ts";
+import { createBackendReads } from "./backend-writes.ts";
 import { guarded } from "./fault.ts";
 import { createMoveReads } from "./move-reads.ts";
 import { prepareQuery } from "./query.ts";
@@ -29,6 +30,7 @@ export function createReads(db: DatabaseSync, path: string): Omit<DirectoryReade
     holds: createHoldReads(db, path),
     uncertain: createUncertainReads(db, path),
     moves: createMoveReads(db, path),
+    backends: createBackendReads(db, path),
     history: historyReader(db, path),
   };
 }

@@ -75,6 +75,21 @@ const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (user, act)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  -- Backends out of service, those that the configuration does not have included.
+  CREATE TABLE disabled_backends (
+    backend TEXT PRIMARY KEY,
+    since_ms INTEGER NOT NULL,
+    who TEXT NOT NULL,
+    why TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+
+  -- When the cutover was. The last one of a user tells where the mailbox is.
+  ALTER TABLE moves ADD COLUMN switched_ms INTEGER;
+  UPDATE moves SET switched_ms = changed_ms WHERE state IN ('release', 'unlock', 'done');
+  CREATE INDEX moves_switched ON moves (user, switched_ms) WHERE switched_ms IS NOT NULL;
+  CREATE INDEX moves_ended ON moves (changed_ms) WHERE is_active = 0;
+  `,
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;
@@ -90,10 +105,12 @@ export function migrate(db: DatabaseSync, path: string): void {
 
 /** For who may not write. */
 export function checkCurrent(db: DatabaseSync, path: string): void {
-  if (checkVersion(db, path) === SCHEMA_VERSION) return;
+  const version = checkVersion(db, path);
+  if (version === SCHEMA_VERSION) return;
+  const why = version === 0 ? "is not ready" : "was written by an older mailshunt";
   throw new DirectoryFailed(
     "DIRECTORY_MISSING",
-    `the directory ${path} is not ready: start mailshunt, which makes it so`,
+    `the directory ${path} ${why}: start mailshunt, which puts it in order`,
   );
 }
 

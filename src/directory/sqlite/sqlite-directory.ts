@@ -1,7 +1,18 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { Clock } from "../../core/clock.ts";
-import type { Author, Directory, DirectoryReader, ImportReport, MoveWrites, UserWrites } from "../directory.ts";
+import type {
+  Author,
+  Directory,
+  DirectoryReader,
+  Forgotten,
+  ImportReport,
+  MoveWrites,
+  UserWrites,
+} from "../directory.ts";
 import { checkNames, MAX_MOVES_AT_ONCE } from "../names.ts";
 import { closedFault } from "./fault.ts";
+import { FIRST_STEP } from "./forget-writes.ts";
+import type { ForgetResult, ForgetStep } from "./forget-writes.ts";
 import type { Act } from "./history-writes.ts";
 import { runImport } from "./import.ts";
 import type { Writer } from "./writer.ts";
@@ -16,10 +27,14 @@ export interface DirectoryParts {
   readonly close: () => void;
 }
 
+/** Between two batches of what is forgotten, in ms: the writer is free for five sixths of the time. */
+const FORGET_PAUSE_MS = 25;
+
 /** Checks what is asked for, makes its times whole numbers, and hands it to the writer; reads are this thread's own. */
 export function createDirectory({ path, clock, reads, writer, startedUnclean, close }: DirectoryParts): Directory {
   const closing = new AbortController();
   let importing: Promise<ImportReport> | undefined;
+  let forgetting: Promise<Forgotten> | undefined;
   let closed: Promise<void> | undefined;
 
   const write: Writer["write"] = (name, ...args) =>
@@ -60,9 +75,24 @@ export function createDirectory({ path, clock, reads, writer, startedUnclean, cl
     },
   };
 
+  async function forget(beforeMs: number): Promise<Forgotten> {
+    let [changes, moves] = [0, 0];
+    for (let step: ForgetStep | undefined = FIRST_STEP; step !== undefined;) {
+      const result: ForgetResult = await write("forgetBatch", step, beforeMs);
+      changes += result.changes;
+      moves += result.moves;
+      step = result.next;
+      if (step === undefined) break;
+      // Once it closes, the next write is refused.
+      await delay(FORGET_PAUSE_MS, undefined, { ref: false, signal: closing.signal }).catch(() => {});
+    }
+    return { changes, moves };
+  }
+
   async function end(): Promise<void> {
     closing.abort(closedFault(path));
     await importing?.catch(() => {});
+    await forgetting?.catch(() => {});
     await writer.close();
     close();
   }
@@ -89,6 +119,22 @@ export function createDirectory({ path, clock, reads, writer, startedUnclean, cl
       forget: (beforeMs) => write("forgetUncertain", beforeMs),
     },
     moves: { ...reads.moves, ...moveWrites },
+    backends: {
+      ...reads.backends,
+      async setDisabled(backend, isDisabled, author) {
+        checkNames({ backend });
+        return write("setBackendDisabled", backend, isDisabled, act(author));
+      },
+    },
+    async forget(beforeMs) {
+      if (forgetting !== undefined) throw new Error("forgetting is under way: wait for its end");
+      forgetting = forget(Math.floor(beforeMs));
+      try {
+        return await forgetting;
+      } finally {
+        forgetting = undefined;
+      }
+    },
     close: () => (closed ??= end()),
   };
 }

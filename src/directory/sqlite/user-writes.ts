@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import type { MoveActive, SetResult, UnsetResult } from "../directory.ts";
+import type { Contradiction, MoveActive, SetResult, UnsetResult } from "../directory.ts";
 import { ownerOfMove } from "../names.ts";
 import type { Act, RecordChange } from "./history-writes.ts";
 import { prepareQuery } from "./query.ts";
@@ -8,6 +8,8 @@ import { prepareQuery } from "./query.ts";
 export interface ImportBatch {
   readonly packed: string;
   readonly isDryRun: boolean;
+  /** Sets also those whose mailbox a move has put elsewhere. */
+  readonly isOverMoves: boolean;
 }
 
 export interface ImportBatchResult {
@@ -19,6 +21,9 @@ export interface ImportBatchResult {
   readonly refused: number;
   /** The first `MAX_LISTED` of them. */
   readonly refusals: readonly { readonly user: string; readonly moveId: string }[];
+  readonly contradicted: number;
+  /** The first `MAX_LISTED` of them. */
+  readonly contradictions: readonly Contradiction[];
 }
 
 /**
@@ -56,6 +61,12 @@ export function createUserWriter(db: DatabaseSync, openAct: (act: Act) => Record
   const findBackendId = prepareQuery<[number]>(db, "SELECT backend FROM users WHERE user = ?");
   const activeMove = prepareQuery<[string]>(db, "SELECT id FROM moves WHERE user = ? AND is_active = 1");
   const anyActiveMove = prepareQuery<[number]>(db, "SELECT 1 FROM moves WHERE is_active = 1 LIMIT 1");
+  const anySwitched = prepareQuery<[number]>(db, "SELECT 1 FROM moves WHERE switched_ms IS NOT NULL LIMIT 1");
+  const lastSwitched = prepareQuery<[id: string, to: string]>(
+    db,
+    `SELECT id, to_backend FROM moves WHERE user = ? AND switched_ms IS NOT NULL
+     ORDER BY switched_ms DESC, number DESC LIMIT 1`,
+  );
   const findBackend = prepareQuery<[number]>(db, "SELECT id FROM backends WHERE name = ?");
   const findBackendName = prepareQuery<[string]>(db, "SELECT name FROM backends WHERE id = ?");
   const addBackend = prepareQuery<[number]>(db, "INSERT INTO backends (name) VALUES (?) RETURNING id");
@@ -109,11 +120,14 @@ export function createUserWriter(db: DatabaseSync, openAct: (act: Act) => Record
       return { kind: "unset", from };
     },
 
-    importUsers({ packed, isDryRun }, act) {
+    importUsers({ packed, isDryRun, isOverMoves }, act) {
       const backends = openBackends();
       const record = openAct(act);
       const refusals: { user: string; moveId: string }[] = [];
       const mayRefuse = anyActiveMove.one() !== undefined;
+      const contradictions: Contradiction[] = [];
+      const mayContradict = !isOverMoves && anySwitched.one() !== undefined;
+      let contradicted = 0;
       let created = 0;
       let changed = 0;
       let unchanged = 0;
@@ -137,6 +151,12 @@ export function createUserWriter(db: DatabaseSync, openAct: (act: Act) => Record
           if (refused <= MAX_LISTED) refusals.push({ user, moveId: refusal.moveId });
           continue;
         }
+        const [moveId, movedTo] = (mayContradict ? lastSwitched.one(user) : undefined) ?? [];
+        if (moveId !== undefined && movedTo !== undefined && movedTo !== name) {
+          contradicted += 1;
+          if (contradicted <= MAX_LISTED) contradictions.push({ user, backend: name, movedTo, moveId });
+          continue;
+        }
         if (old === undefined) created += 1;
         else changed += 1;
         if (isDryRun) continue;
@@ -150,7 +170,7 @@ export function createUserWriter(db: DatabaseSync, openAct: (act: Act) => Record
         record(user, "import", old?.name, name);
       }
       backends.writeCounts();
-      return { taken, created, changed, unchanged, refused, refusals };
+      return { taken, created, changed, unchanged, refused, refusals, contradicted, contradictions };
     },
   };
 

@@ -1,6 +1,6 @@
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { checkpoint, connectWriter } from "./connect.ts";
-import { createOperations } from "./operations.ts";
+import { BULK_OPERATIONS, createOperations } from "./operations.ts";
 import { runGroup } from "./write-group.ts";
 import type { WriteReply, WriteRequest } from "./write-group.ts";
 
@@ -54,13 +54,13 @@ port.on("message", (first: WriterMessage) => {
     messages.push(next.message as WriterMessage);
   }
   const requests = messages.flatMap((message) => (message.kind === "write" ? [message.request] : []));
-  const isImport = ({ name }: WriteRequest): boolean => name === "importUsers";
-  const small = requests.filter((request) => !isImport(request));
+  const isBulk = ({ name }: WriteRequest): boolean => BULK_OPERATIONS.has(name);
+  const small = requests.filter((request) => !isBulk(request));
   // A hold is acknowledged before a piece of an import that happened to come with it, not after.
   if (small.length > 0) reply(runGroup(target, small));
-  for (const request of requests.filter(isImport)) {
+  for (const request of requests.filter(isBulk)) {
     reply(runGroup(target, [request]));
-    lastImportMs = performance.now();
+    if (request.name === "importUsers") lastImportMs = performance.now();
   }
   if (requests.length > 0) checkpointLater();
   if (messages.some((message) => message.kind === "close")) {

@@ -35,7 +35,12 @@ interface Given {
 }
 
 /** @param stand a shell script that stands for the tool, as $TOOL */
-function given(t: TestContext, preset: (tool: string) => ReadonlyMap<string, unknown>, stand = "exit 0"): Given {
+function given(
+  t: TestContext,
+  preset: (tool: string) => ReadonlyMap<string, unknown>,
+  stand = "exit 0",
+  movesFolder?: string,
+): Given {
   const folder = scratchFolder(t);
   const tool = join(folder, "tool");
   writeFileSync(tool, `#!/bin/sh\n${stand}\n`);
@@ -43,7 +48,7 @@ function given(t: TestContext, preset: (tool: string) => ReadonlyMap<string, unk
   const presets = new Map([["mine", preset(tool)]]);
   const moves = new Map<string, unknown>([
     ["presets", presets],
-    ["folder", join(folder, "moves")],
+    ["folder", movesFolder ?? join(folder, "moves")],
     ["login", "{user}@example.com"],
   ]);
   const options = structuredClone(toMovesOptions(v.parse(movesSchema, moves)));
@@ -88,6 +93,43 @@ test("imapsync gets both sides, and its passwords from files that only we can re
   assert.equal(statSync(scratch).mode & 0o777, 0o700);
   await commands.forget("b-1");
   assert.equal(existsSync(scratch), false);
+});
+
+const STUCK_ONCE = `case "$*" in
+  *" sync -1 "*) touch repaired;;
+  *) test -e repaired || exit 65;;
+esac`;
+const doveadm = (tool: string): ReadonlyMap<string, unknown> =>
+  new Map<string, unknown>([
+    ["type", "doveadm"],
+    ["program", tool],
+    ["arguments", ["-x", "Spam"]],
+    ["retries", "0"],
+  ]);
+const runsIn = (log: string): readonly string[] =>
+  log.split("\n").flatMap((line) => /^--- .* \S+\/dovecot\.conf (.*)$/.exec(line)?.[1] ?? []);
+const BACKUP = "backup -x Spam -R -u ada imapc:";
+/** Without -R it would write to the old store. */
+const REPAIR = "sync -1 -x Spam -R -u ada imapc:";
+
+test("a backup that cannot delete the new INBOX is tried again after a merge from the old store", async (t) => {
+  const { commands, subject, log } = given(t, doveadm, STUCK_ONCE);
+  await commands.sync("pre-sync", subject(), free());
+  assert.deepEqual(runsIn(log()), [BACKUP, REPAIR, BACKUP]);
+  await commands.sync("pre-sync", subject(), free());
+  assert.deepEqual(runsIn(log()), [BACKUP, REPAIR, BACKUP, BACKUP]);
+});
+
+test("nothing is merged while the user is held, nor twice, nor for another exit code", async (t) => {
+  const final = given(t, doveadm, STUCK_ONCE);
+  await assert.rejects(final.commands.sync("final-sync", final.subject(), free()), /exit code 65/);
+  assert.deepEqual(runsIn(final.log()), [BACKUP]);
+  const ever = given(t, doveadm, "exit 65");
+  await assert.rejects(ever.commands.sync("pre-sync", ever.subject(), free()), /exit code 65/);
+  assert.deepEqual(runsIn(ever.log()), [BACKUP, REPAIR]);
+  const other = given(t, doveadm, "exit 75");
+  await assert.rejects(other.commands.sync("pre-sync", other.subject(), free()), /exit code 75/);
+  assert.deepEqual(runsIn(other.log()), [BACKUP]);
 });
 
 test("words of one's own are filled in and never read by a shell", async (t) => {
@@ -137,8 +179,11 @@ test("sessions are counted by lines, and that nobody was kicked is no failure", 
   const { commands, subject } = given(t, preset, 'case "$1" in kick) exit 68;; ada) echo one; echo; echo two;; esac');
   assert.equal(await commands.countSessions(subject(), free()), 2);
   assert.equal(await commands.countSessions(subject("bob"), free()), 0);
-  await commands.kick(subject(), free());
+  assert.equal(await commands.kick(subject(), free()), true);
   await commands.lock(subject(), free());
+  const none = given(t, () => new Map<string, unknown>([["type", "command"]]));
+  assert.equal(await none.commands.kick(subject(), free()), false);
+  assert.equal(await none.commands.countSessions(subject(), free()), undefined);
 });
 
 test("says what a move lacks before it begins", (t) => {
@@ -147,6 +192,31 @@ test("says what a move lacks before it begins", (t) => {
   assert.equal(commands.faultOf("old", "new", "imapsync"), undefined);
   assert.match(commands.faultOf("old", "new", "imapsnyc") ?? "", /no preset "imapsnyc"; did you mean "imapsync"/);
   assert.match(commands.faultOf("old", "gone", "mine") ?? "", /no backend "gone"/);
+});
+
+test("says what is wrong with the folder before a move begins, and creates it where it is missing", async (t) => {
+  const folder = scratchFolder(t);
+  const commandsIn = (path: string): MoveCommands =>
+    given(
+      t,
+      (tool) =>
+        new Map<string, unknown>([
+          ["type", "command"],
+          ["final_sync", [tool]],
+        ]),
+      "exit 0",
+      path,
+    ).commands;
+  const deep = join(folder, "not", "yet", "moves");
+  const subject = { moveId: "b-1", user: "ada", from: "old", to: "new", preset: "mine" };
+  assert.equal(commandsIn(deep).faultOf("old", "new", "mine"), undefined);
+  assert.equal(existsSync(join(folder, "not")), false);
+  await commandsIn(deep).sync("pre-sync", subject, free());
+  assert.equal(statSync(deep).mode & 0o777, 0o700);
+  writeFileSync(join(folder, "file"), "");
+  const bad = commandsIn(join(folder, "file", "moves"));
+  assert.match(bad.faultOf("old", "new", "mine") ?? "", /^moves\.folder, \S+, cannot be used: ENOTDIR/);
+  await assert.rejects(bad.sync("pre-sync", subject, free()), /^ActFailed: moves\.folder, \S+, cannot be used: E/);
 });
 
 test("a placeholder that does not exist is a fault of the configuration", () => {

@@ -7,11 +7,11 @@ import type { MoveCommands, MoveSubject, Supervised } from "../tools.ts";
 import type { CommandGroup } from "./command-group.ts";
 import { namesIn, substitute, substituteWord } from "./placeholders.ts";
 import type { PlaceholderValues } from "./placeholders.ts";
-import { presetFiles, syncWords } from "./preset.ts";
+import { hasCommand, presetFiles, repairOf, syncWords } from "./preset.ts";
 import type { Preset, TlsOfSides } from "./preset.ts";
 import { stopGroup } from "./process-group.ts";
 import { ScratchFolders } from "./scratch.ts";
-import { runWithRetries } from "./supervisor.ts";
+import { CommandFailed, runWithRetries } from "./supervisor.ts";
 import type { CommandEnd } from "./supervisor.ts";
 
 export interface CommandOptions {
@@ -102,6 +102,8 @@ export function createMoveCommands({ options, backends, clock }: CommandParts): 
     readonly isSync: boolean;
     readonly isCaptured: boolean;
     readonly fineCodes?: readonly number[];
+    /** After which it is not tried again. */
+    readonly hopelessCode?: number | undefined;
   }
 
   /** @returns undefined where there is no such command */
@@ -112,7 +114,7 @@ export function createMoveCommands({ options, backends, clock }: CommandParts): 
   ): Promise<CommandEnd | undefined> {
     const preset = presetOf(subject);
     const { values, secrets, tls } = valuesFor(subject);
-    const { templates = [], isSync, isCaptured, fineCodes = [] } = choose(preset, tls);
+    const { templates = [], isSync, isCaptured, fineCodes = [], hopelessCode } = choose(preset, tls);
     if (templates.length === 0) return undefined;
     const words = templates.map((template) => substituteWord(template, values));
     const scratch = folders();
@@ -135,7 +137,7 @@ export function createMoveCommands({ options, backends, clock }: CommandParts): 
       fineCodes,
       timeoutMs: isSync ? timeoutMs : shortTimeoutMs,
     };
-    return runWithRetries(command, retries, supervised, clock);
+    return runWithRetries(command, retries, supervised, clock, hopelessCode);
   }
 
   const short = (templates: readonly string[] | undefined, isCaptured = false): Wanted => ({
@@ -153,19 +155,39 @@ export function createMoveCommands({ options, backends, clock }: CommandParts): 
         const files = [...presetFiles(chosen, tls).values()];
         const lists = [chosen.kick, chosen.sessions, chosen.lock, chosen.unlock].map((words) => words ?? []);
         const syncs = [syncWords(chosen, "pre-sync", tls), syncWords(chosen, "final-sync", tls)];
+        syncs.push(repairOf(chosen)?.words ?? []);
         for (const template of [...files, ...lists.flat(), ...syncs.flat()]) substitute(template, values);
-        return undefined;
+        return folders().faultOf();
       } catch (error) {
         return error instanceof Error ? error.message : String(error);
       }
     },
+    has(what, { preset: name }) {
+      const preset = options().presets.get(name);
+      return preset === undefined || hasCommand(preset, what);
+    },
     async sync(which: SyncKind, subject, supervised) {
-      const choose = (preset: Preset, tls: TlsOfSides): Wanted => ({
-        templates: syncWords(preset, which, tls),
-        isSync: true,
-        isCaptured: false,
-      });
-      await run(choose, subject, supervised);
+      // Never while the user is held: what the final sync makes of a mailbox that had to be repaired, nobody has seen.
+      const repair = which === "pre-sync" ? repairOf(presetOf(subject)) : undefined;
+      const sync = (hopelessCode?: number): Promise<unknown> =>
+        run(
+          (preset, tls) => ({
+            templates: syncWords(preset, which, tls),
+            isSync: true,
+            isCaptured: false,
+            hopelessCode,
+          }),
+          subject,
+          supervised,
+        );
+      try {
+        await sync(repair?.exitCode);
+      } catch (error) {
+        const isRepairable = error instanceof CommandFailed && error.exitCode === repair?.exitCode;
+        if (repair === undefined || !isRepairable || supervised.signal.aborted) throw error;
+        await run(() => ({ templates: repair.words, isSync: true, isCaptured: false }), subject, supervised);
+        await sync();
+      }
     },
     async lock(subject, supervised) {
       await run(({ lock }) => short(lock), subject, supervised);
@@ -174,11 +196,12 @@ export function createMoveCommands({ options, backends, clock }: CommandParts): 
       await run(({ unlock }) => short(unlock), subject, supervised);
     },
     async kick(subject, supervised) {
-      await run(({ kick }) => ({ ...short(kick), fineCodes: [NOBODY_KICKED] }), subject, supervised);
+      const choose = ({ kick }: Preset): Wanted => ({ ...short(kick), fineCodes: [NOBODY_KICKED] });
+      return (await run(choose, subject, supervised)) !== undefined;
     },
     async countSessions(subject, supervised) {
       const asked = await run(({ sessions }) => short(sessions, true), subject, supervised);
-      return asked === undefined ? 0 : asked.output.split("\n").filter((line) => line.trim() !== "").length;
+      return asked?.output.split("\n").filter((line) => line.trim() !== "").length;
     },
     async stop(command: CommandGroup) {
       const fate = await stopGroup(command, STOP, clock);

@@ -38,11 +38,35 @@ export function syncWords(preset: PresetType, which: SyncKind, tls: TlsOfSides):
     case "imapsync":
       return imapsyncWords(preset.program, preset.extra, tls);
     case "doveadm":
-      return doveadmWords(preset.program, preset.extra);
+      return doveadmWords(preset.program, ["backup"], preset.extra);
     case "mbsync":
       return mbsyncWords(preset.program, preset.extra);
     case "command":
       return which === "pre-sync" ? preset.preSync : preset.finalSync;
+  }
+}
+
+export interface Repair {
+  /** With which the sync has ended. */
+  readonly exitCode: number;
+  readonly words: readonly string[];
+}
+
+/**
+ * What makes a sync work again, when it is run once before it; like the sync it writes to the new store alone.
+ *
+ * Where the new INBOX has come into being by itself, by a login or in a backup that was killed, it has an id of its own. Then
+ * `doveadm backup` (2.3.19) would have to delete it, and ends with 65 each time: "INBOX can't be deleted". `doveadm sync -1`
+ * gives it the right id, unless it has had mail of its own. It deletes nothing there; the backup after it does.
+ */
+export function repairOf(preset: PresetType): Repair | undefined {
+  switch (preset.type) {
+    case "doveadm":
+      return { exitCode: DATA_ERROR, words: doveadmWords(preset.program, ["sync", "-1"], preset.extra) };
+    case "imapsync":
+    case "mbsync":
+    case "command":
+      return undefined;
   }
 }
 
@@ -100,18 +124,15 @@ const IMAPSYNC_TLS: Readonly<Record<Tls, readonly string[]>> = {
   implicit: ["--ssl"],
 };
 
-/** doveadm-backup(1) beside the new Dovecot, which pulls from the old store over IMAP. */
-const doveadmWords = (program: string, extra: readonly string[]): readonly string[] => [
-  program,
-  "-c",
-  "{scratch}/dovecot.conf",
-  "backup",
-  ...extra,
-  "-R",
-  "-u",
-  "{user}",
-  "imapc:",
-];
+/** doveadm-backup(1) beside the new Dovecot, which pulls from the old store over IMAP: `-R`. */
+const doveadmWords = (
+  program: string,
+  command: readonly ["backup"] | readonly ["sync", "-1"],
+  extra: readonly string[],
+): readonly string[] => [program, "-c", "{scratch}/dovecot.conf", ...command, ...extra, "-R", "-u", "{user}", "imapc:"];
+
+/** EX_DATAERR of sysexits.h. */
+const DATA_ERROR = 65;
 
 const IMAPC_SSL: Readonly<Record<Tls, string>> = { none: "no", starttls: "starttls", implicit: "imaps" };
 

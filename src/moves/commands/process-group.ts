@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
+import { setImmediate as turn } from "node:timers/promises";
 import type { Clock } from "../../core/clock.ts";
 import type { CommandGroup } from "./command-group.ts";
 
@@ -27,7 +28,7 @@ export function describeLeader(pid: number, token: string): CommandGroup {
   return { pgid: pid, startTicks: leader.startTicks, bootId: readBootId(), token };
 }
 
-/** Zombies count as gone: they do nothing any more, but for waiting to be buried. */
+/** Zombies count as gone: they do nothing any more, but for waiting to be buried. Those that left the group are not seen. */
 export function inspectGroup(command: CommandGroup): GroupFate {
   // To the system 0 and -1 are ourselves and everybody.
   if (!Number.isSafeInteger(command.pgid) || command.pgid <= 1)
@@ -36,7 +37,13 @@ export function inspectGroup(command: CommandGroup): GroupFate {
   const leader = readProcess(command.pgid);
   // A number is given anew only when neither a process nor a group has it: so ours has ended.
   if (leader !== undefined && leader.startTicks !== command.startTicks) return GONE;
-  const members = listProcesses().filter(({ pgrp, state }) => pgrp === command.pgid && state !== "Z" && state !== "X");
+  const group = listProcesses().filter(({ pgrp }) => pgrp === command.pgid);
+  // Somebody is in it whom /proc does not show, such as another user's process under `hidepid`; or it went just now.
+  if (group.length === 0)
+    return existsGroup(command.pgid)
+      ? { kind: "unknown", why: `who is in process group ${command.pgid} is hidden` }
+      : GONE;
+  const members = group.filter((line) => !isDead(line));
   if (members.length === 0) return GONE;
   if (leader !== undefined) return { kind: "alive" };
   const stranger = members.find(({ pid }) => !hasToken(pid, command.token));
@@ -71,20 +78,43 @@ export async function stopGroup(
     const untilMs = clock.nowMs() + waitMs;
     for (let looks = 0; looks === 0 || clock.nowMs() < untilMs; looks += 1) {
       const fate = inspectGroup(command);
-      if (fate.kind === "gone") return fate;
+      const strays = await findStrays(command);
+      if (fate.kind === "gone" && strays.length === 0) return fate;
       // SIGKILL again each time: one of them may have forked just before.
       // One that is just dying has no environment any more, and is unknown for a moment.
-      if (fate.kind === "alive" && (looks === 0 || signal === "SIGKILL")) signalGroup(command.pgid, signal);
+      if (looks === 0 || signal === "SIGKILL") {
+        if (fate.kind === "alive") send(-command.pgid, signal);
+        for (const pid of strays) send(pid, signal);
+      }
       const lookMs = Math.min(FIRST_LOOK_MS * 2 ** looks, LONGEST_LOOK_MS);
       await new Promise<void>((resolve) => void clock.after(lookMs, resolve));
     }
   }
-  return inspectGroup(command);
+  const fate = inspectGroup(command);
+  return fate.kind === "gone" && (await findStrays(command)).length > 0 ? { kind: "alive" } : fate;
 }
 
-function signalGroup(pgid: number, signal: NodeJS.Signals): void {
+/** Processes read in one turn: half a ms. */
+const LOOKS_PER_TURN = 32;
+
+/** Processes of the command that left its group, as setsid(1) and daemons do. One that cleared its environment is not found. */
+async function findStrays({ pgid, bootId: ofBoot, startTicks, token }: CommandGroup): Promise<readonly number[]> {
+  if (ofBoot !== readBootId()) return [];
+  const strays: number[] = [];
+  for (const [at, pid] of listPids().entries()) {
+    if (at % LOOKS_PER_TURN === LOOKS_PER_TURN - 1) await turn();
+    const line = readProcess(pid);
+    if (line === undefined || isDead(line) || line.pgrp === pgid || BigInt(line.startTicks) < BigInt(startTicks))
+      continue;
+    if (hasToken(pid, token)) strays.push(pid);
+  }
+  return strays;
+}
+
+/** @param id of a process, or that of a group below 0 */
+function send(id: number, signal: NodeJS.Signals): void {
   try {
-    process.kill(-pgid, signal);
+    process.kill(id, signal);
   } catch {
     // Gone meanwhile, or not ours to kill: the next look tells.
   }
@@ -99,12 +129,17 @@ function existsGroup(pgid: number): boolean {
   }
 }
 
-function listProcesses(): readonly ProcessLine[] {
-  return readdirSync("/proc")
+const listPids = (): readonly number[] =>
+  readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
-    .map((name) => readProcess(Number(name)))
+    .map(Number);
+
+const listProcesses = (): readonly ProcessLine[] =>
+  listPids()
+    .map((pid) => readProcess(pid))
     .filter((line) => line !== undefined);
-}
+
+const isDead = ({ state }: ProcessLine): boolean => state === "Z" || state === "X";
 
 /** Undefined where there is no such process. The name in brackets may contain anything, brackets too: proc(5). */
 function readProcess(pid: number): ProcessLine | undefined {

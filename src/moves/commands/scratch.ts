@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
+import { accessSync, constants, statSync } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { ActFailed } from "../tools.ts";
 
 /** Where moves keep what is no business of others: passwords, logs, what syncs remember. All of it is ours alone. */
 export class ScratchFolders {
@@ -28,10 +30,36 @@ export class ScratchFolders {
     return join(this.#folder, "state", name);
   }
 
-  /** @throws what the system says */
+  /** Why the folder cannot be used, or be created; undefined: it can. Changes nothing. */
+  faultOf(): string | undefined {
+    const look = (path: string): string | undefined => {
+      try {
+        if (!statSync(path).isDirectory()) return `${path} is not a folder`;
+        accessSync(path, constants.W_OK | constants.X_OK);
+        return undefined;
+      } catch (error) {
+        return isSystemError(error, "ENOENT") && path !== dirname(path) ? look(dirname(path)) : describe(error);
+      }
+    };
+    const fault = look(this.#folder);
+    return fault === undefined ? undefined : this.#complaint(fault);
+  }
+
+  /** @throws ActFailed */
   async create(...paths: readonly string[]): Promise<void> {
-    await mkdir(this.#folder, { mode: 0o700 }).catch(ignoreExisting);
-    for (const path of paths) await mkdir(path, { recursive: true, mode: 0o700 });
+    try {
+      await mkdir(dirname(this.#folder), { recursive: true });
+      await mkdir(this.#folder, { mode: 0o700 }).catch((error: unknown) => {
+        if (!isSystemError(error, "EEXIST")) throw error;
+      });
+      for (const path of paths) await mkdir(path, { recursive: true, mode: 0o700 });
+    } catch (error) {
+      throw new ActFailed(this.#complaint(describe(error)));
+    }
+  }
+
+  #complaint(fault: string): string {
+    return `moves.folder, ${this.#folder}, cannot be used: ${fault}`;
   }
 
   async write(moveId: string, name: string, content: string): Promise<void> {
@@ -46,7 +74,7 @@ export class ScratchFolders {
   }
 }
 
-function ignoreExisting(error: unknown): void {
-  if (error instanceof Error && "code" in error && error.code === "EEXIST") return;
-  throw error;
-}
+const isSystemError = (error: unknown, code: string): boolean =>
+  error instanceof Error && "code" in error && error.code === code;
+
+const describe = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -9,6 +9,7 @@ import { until } from "../../../test/support/until.ts";
 import { systemClock } from "../../core/clock.ts";
 import type { CommandGroup } from "./command-group.ts";
 import { inspectGroup, stopGroup } from "./process-group.ts";
+import { MAX_LOG_BYTES } from "./bounded-log.ts";
 import { runCommand, runWithRetries } from "./supervisor.ts";
 import type { CommandRun } from "./supervisor.ts";
 
@@ -83,6 +84,15 @@ test("a command's output goes to the log", async (t) => {
   assert.match(readFileSync(one.logPath, "utf8"), /^--- \S+ \/bin\/sh -c .*\nto stdout\nto stderr\n$/);
 });
 
+test("a command that writes without end ends up with a log of which the middle is left out", async (t) => {
+  const { run } = given(t);
+  const one = run("echo first; head -c 20000000 /dev/zero | tr '\\0' x; echo; echo last >&2; exit 7");
+  await assert.rejects(runCommand(one, free(), systemClock), /exit code 7/);
+  const log = readFileSync(one.logPath, "latin1");
+  assert.ok(log.length < MAX_LOG_BYTES, `${log.length} bytes`);
+  assert.match(log, /^--- .*\nfirst\nx+\n--- \d+ bytes are left out here: .*\nx+\nlast\n$/);
+});
+
 test("whatever a command leaves in the background ends with it", async (t) => {
   const { folder, run } = given(t);
   await runCommand(run("sleep 1000 & echo $! > left; exit 0", { isCaptured: true }), free(), systemClock);
@@ -112,6 +122,29 @@ test("retries until it works", async (t) => {
   const flaky = run("test -e again || { touch again; exit 1; }");
   await runWithRetries(flaky, 1, free(), systemClock);
   await assert.rejects(runWithRetries(run("exit 1"), 0, free(), systemClock), /exit code 1/);
+});
+
+test("what left the process group of a command ends with it, too", async (t) => {
+  const { folder, run } = given(t);
+  // In the background, or else the command would wait for it.
+  const leaving = run(`setsid sh -c 'echo $$ > left; sleep 1000' & until test -s left; do sleep 0.01; done`);
+  await runCommand(leaving, free(), systemClock);
+  const pid = Number(readFileSync(join(folder, "left"), "utf8"));
+  t.after(() => isRunning(pid) && process.kill(pid, "SIGKILL"));
+  assert.equal(isRunning(pid), false);
+});
+
+test("nothing is tried again beside what is left of the try before", async (t) => {
+  const { folder, run } = given(t);
+  // Without our token in its environment nobody may kill it: it could be another's.
+  const isCleared = "grep -q ^sleep /proc/$!/comm";
+  const script = `echo >> tries; env -i sleep 1000 & echo $! > left; until ${isCleared}; do :; done; exit 1`;
+  try {
+    await assert.rejects(runWithRetries(run(script), 2, free(), systemClock), /do not end/);
+    assert.equal(readFileSync(join(folder, "tries"), "utf8"), "\n");
+  } finally {
+    process.kill(Number(readFileSync(join(folder, "left"), "utf8")), "SIGKILL");
+  }
 });
 
 test("a group of another boot, or another leader, is gone and is not killed", async (t) => {

@@ -7,6 +7,7 @@ import type { Clock } from "../../core/clock.ts";
 import { ActFailed } from "../tools.ts";
 import type { Supervised } from "../tools.ts";
 import { wait } from "../run/wait.ts";
+import { watchLog } from "./bounded-log.ts";
 import type { CommandGroup } from "./command-group.ts";
 import { describeLeader, stopGroup, TOKEN_VARIABLE } from "./process-group.ts";
 
@@ -34,7 +35,7 @@ exit "$status"
 export interface CommandRun {
   readonly words: readonly string[];
   readonly folder: string;
-  /** Gets stdout and stderr. */
+  /** Gets stdout and stderr, within bounds: see `MAX_LOG_BYTES`. */
   readonly logPath: string;
   /** Stdout comes back instead, up to `MAX_OUTPUT_BYTES` of it. */
   readonly isCaptured: boolean;
@@ -43,12 +44,26 @@ export interface CommandRun {
   readonly fineCodes?: readonly number[];
 }
 
+/** A command ran, and did not do what it was to do. */
+export class CommandFailed extends ActFailed {
+  /** Null: a signal ended it. */
+  readonly exitCode: number | null;
+
+  constructor(message: string, exitCode: number | null) {
+    super(message);
+    this.exitCode = exitCode;
+  }
+}
+
 export interface CommandEnd {
   readonly output: string;
 }
 
 /** Longest output of a command that is asked something, in bytes: a list of one user's sessions. */
 const MAX_OUTPUT_BYTES = 64 * 1024;
+
+/** Nothing may follow before they are proven gone: not even another try, which would take their place in the journal. */
+class StillThere extends ActFailed {}
 
 /** After SIGTERM, in ms: a sync may have to unlock a mailbox. */
 const TERM_MS = 3_000;
@@ -81,6 +96,7 @@ export async function runCommand(run: CommandRun, supervised: Supervised, clock:
   const onAbort = (): void => end("it was given up");
   const timer = clock.after(run.timeoutMs, () => end(`it took longer than ${run.timeoutMs / 1000} s`));
   signal.addEventListener("abort", onAbort);
+  const endLog = watchLog(run.logPath, clock);
   try {
     if (await supervised.mayStart(group)) letGo(child);
     else why ??= "it was given up";
@@ -88,15 +104,16 @@ export async function runCommand(run: CommandRun, supervised: Supervised, clock:
     if (why !== undefined) child.stdio[3]?.destroy();
     const { code, killedBy } = await exited;
     const fate = await stopGroup(group, { termMs: 0, killMs: KILL_MS }, clock);
-    if (fate.kind !== "gone") throw new ActFailed(`its processes do not end: group ${group.pgid}`);
+    if (fate.kind !== "gone") throw new StillThere(`its processes do not end: group ${group.pgid}`);
     if (why !== undefined) throw new ActFailed(why);
     if (code !== 0 && run.fineCodes?.includes(code ?? -1) !== true)
-      throw new ActFailed(`${run.words[0] ?? ""} ${describeExit(code, killedBy)}; see ${run.logPath}`);
+      throw new CommandFailed(`${run.words[0] ?? ""} ${describeExit(code, killedBy)}; see ${run.logPath}`, code);
     return { output: await output };
   } finally {
     timer.cancel();
     signal.removeEventListener("abort", onAbort);
     child.stdio[3]?.destroy();
+    await endLog();
   }
 }
 
@@ -169,18 +186,21 @@ function canBindToParent(): Promise<boolean> {
 const FIRST_RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 60_000;
 
-/** @throws ActFailed of the last try */
+/** @throws ActFailed of the last try, or of the first that more tries would not change: exit code `hopelessCode` */
 export async function runWithRetries(
   run: CommandRun,
   retries: number,
   supervised: Supervised,
   clock: Clock,
+  hopelessCode?: number,
 ): Promise<CommandEnd> {
   for (let tries = 0; ; tries += 1) {
     try {
       return await runCommand(run, supervised, clock);
     } catch (error) {
-      if (tries >= retries || supervised.signal.aborted) throw error;
+      if (error instanceof StillThere) throw error;
+      const isHopeless = error instanceof CommandFailed && error.exitCode !== null && error.exitCode === hopelessCode;
+      if (tries >= retries || isHopeless || supervised.signal.aborted) throw error;
     }
     await wait(clock, Math.min(FIRST_RETRY_MS * 2 ** tries, LONGEST_RETRY_MS), supervised.signal);
   }

@@ -2,7 +2,15 @@ import type { Clock } from "../../core/clock.ts";
 import type { Author, Directory } from "../../directory/directory.ts";
 import { ownerOfMove } from "../../directory/names.ts";
 import type { HoldKeeper } from "../hold-keeper.ts";
-import type { Logins, MoveCommands, MoveSubject, OutsideAuthority, StoreChecks, Supervised } from "../tools.ts";
+import type {
+  Logins,
+  MoveCommands,
+  MoveSubject,
+  OutsideAuthority,
+  Residence,
+  StoreChecks,
+  Supervised,
+} from "../tools.ts";
 import type { Persistence } from "./wait.ts";
 
 /** What the performing of acts needs of the options; read when an act begins, so that a reload counts. */
@@ -28,6 +36,7 @@ export interface RunParts {
   readonly logins: Logins;
   /** Undefined: the directory decides. */
   readonly outside: OutsideAuthority | undefined;
+  readonly residence: Residence;
   readonly clock: Clock;
   readonly rules: () => RunRules;
 }

@@ -45,7 +45,11 @@ export function readOutside(act: Extract<Act, { kind: "read-outside" }>, context
     const outside = outsideOf(context);
     const answer = await outside.read(subject.user);
     if (answer.kind === "failed") throw new ActFailed(answer.reason);
-    if (answer.kind === "found" && answer.backend === subject.to) return { kind: "outside-read", value: "new" };
+    if (answer.kind === "found" && answer.backend === subject.to) {
+      // Before the switch: from its commit on nobody may be sent to the old store.
+      await outside.forget(subject.user);
+      return { kind: "outside-read", value: "new" };
+    }
     const isOld = answer.kind === "absent" ? act.before === "absent" : answer.backend === subject.from;
     if (!isOld)
       throw new ActFailed(

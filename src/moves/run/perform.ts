@@ -51,8 +51,7 @@ async function attempt(act: PerformedAct, context: ActContext): Promise<MoveEven
       await commands.lock(subject, context);
       return { kind: "locked" };
     case "kick":
-      await commands.kick(subject, context);
-      return { kind: "kicked" };
+      return { kind: "kicked", hasCommand: await commands.kick(subject, context) };
     case "wait-for-logins":
       return waitForLogins(context);
     case "hold":
@@ -73,12 +72,24 @@ async function attempt(act: PerformedAct, context: ActContext): Promise<MoveEven
 
 async function sync(which: SyncKind, context: ActContext): Promise<MoveEvent> {
   const { clock, rules, commands } = context.parts;
+  await requireOldHome(context);
   const startMs = clock.nowMs();
   await commands.sync(which, context.subject, context);
   const tookMs = Math.round(clock.nowMs() - startMs);
   const { roundsUntilMs, maxRounds } = rules();
   const isLast = which === "final-sync" || tookMs < roundsUntilMs || context.round >= maxRounds;
   return { kind: "synced", tookMs, isLast };
+}
+
+/**
+ * A sync deletes in the new store what the old one lacks. Since the move was planned, or while it had failed, the user may
+ * have come to live there in another way.
+ */
+async function requireOldHome({ parts, subject }: ActContext): Promise<void> {
+  const { user, from } = subject;
+  const place = await parts.residence(user);
+  if (place.kind === "cannot-tell") throw new ActFailed(`where the user lives is not known: ${place.reason}`);
+  if (place.backend !== from) throw new ActFailed(`the user lives in ${place.backend}, not in ${from}`);
 }
 
 /** The drain would wait for the same with the user locked out. */
@@ -122,6 +133,8 @@ function describeDrain(outcome: Exclude<DrainOutcome, { kind: "drained" }>): str
     }
     case "uncertain":
       return `it is uncertain until ${new Date(outcome.untilMs).toISOString()} what has reached the old store: ${outcome.why}`;
+    case "not-held":
+      return `the hold did not last: ${outcome.why}`;
   }
 }
 
@@ -131,7 +144,7 @@ async function checkSessions(context: ActContext): Promise<MoveEvent> {
   const untilMs = clock.nowMs() + rules().sessionsTimeoutMs;
   for (;;) {
     const count = await commands.countSessions(subject, context);
-    if (count === 0) return { kind: "no-sessions" };
+    if (count === undefined || count === 0) return { kind: "no-sessions", isKnown: count !== undefined };
     if (clock.nowMs() >= untilMs) throw new ActFailed(`${count} sessions at the old store are still open`);
     await commands.kick(subject, context);
     await wait(clock, LOOK_AGAIN_MS, signal);

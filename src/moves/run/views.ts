@@ -67,13 +67,17 @@ export function describeEvent(event: MoveEvent): string {
     case "locked":
       return "new logins have to wait";
     case "kicked":
-      return "sessions at the old store were ended";
+      return event.hasCommand === false
+        ? "no command is configured that ends sessions at the old store"
+        : "sessions at the old store were ended";
     case "logins-over":
       return "no login is on its way to the old store";
     case "drained":
       return `held and drained: ${event.waitedFor} deliveries were waited for, ${event.cut} cut, ${seconds(event.settledMs)} settled`;
     case "no-sessions":
-      return "no session is open at the old store";
+      return event.isKnown === false
+        ? "no command is configured that tells whether sessions are open at the old store"
+        : "no session is open at the old store";
     case "switched":
       return "switched: the user lives in the new store";
     case "outside-written":

@@ -27,11 +27,18 @@ export class HttpFailure extends Error {
   readonly scope: "source" | "request";
   /** The connection was closed before anything of a reply came, as a server does with one that was idle. */
   readonly wasUnanswered: boolean;
+  /** Nothing of the request has left: no connection came about. */
+  readonly wasUnsent: boolean;
 
-  constructor(reason: string, scope: HttpFailure["scope"], wasUnanswered = false) {
+  constructor(
+    reason: string,
+    scope: HttpFailure["scope"],
+    { wasUnanswered = false, wasUnsent = false }: { wasUnanswered?: boolean; wasUnsent?: boolean } = {},
+  ) {
     super(reason);
     this.scope = scope;
     this.wasUnanswered = wasUnanswered;
+    this.wasUnsent = wasUnsent;
   }
 }
 
@@ -119,7 +126,8 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#signal.removeEventListener("abort", this.#abort);
     if (this.#signal.aborted || error instanceof HttpFailure) return this.#reject(error);
     const wasUnanswered = !this.#hasReply && codeOf(error) === SOCKET_CLOSED;
-    this.#reject(new HttpFailure(describeError(error), "source", wasUnanswered));
+    const wasUnsent = this.#controller === undefined;
+    this.#reject(new HttpFailure(describeError(error), "source", { wasUnanswered, wasUnsent }));
   }
 
   /** What still waits for a connection learns it when it gets one. */

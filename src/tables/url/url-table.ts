@@ -25,6 +25,9 @@ const REPEAT_MS = 60_000;
 /** The same for every key, so that the source is let alone for a while: nobody is asked who cannot answer. */
 const SOURCE_STATUSES: ReadonlySet<number> = new Set([...NEVER_ABSENT, 401, 403, 502, 503, 504]);
 
+/** Of proxies that have lost the service: nobody knows what it does with the request. */
+const PROXY_STATUSES: ReadonlySet<number> = new Set([502, 504]);
+
 export const URL_TABLE = defineType({
   description: "An HTTP service: one URL for each key, asked by GET, written by POST and DELETE.",
   kind: "remote",
@@ -82,8 +85,8 @@ class UrlSource implements Source {
       steps.push({ change, path });
     }
     for (const [index, step] of steps.entries()) {
-      const reason = await this.#writeOne(step, signal);
-      if (reason !== undefined) return { kind: index === 0 ? "failed" : "uncertain", reason };
+      const unwritten = await this.#writeOne(step, signal);
+      if (unwritten !== undefined) return index === 0 ? unwritten : { ...unwritten, kind: "uncertain" };
     }
     return DONE;
   }
@@ -138,7 +141,7 @@ class UrlSource implements Source {
   }
 
   /** @returns why it was not done, or may not have been */
-  async #writeOne({ change, path }: Step, signal: AbortSignal): Promise<string | undefined> {
+  async #writeOne({ change, path }: Step, signal: AbortSignal): Promise<Unwritten | undefined> {
     try {
       const { status } = await this.#client.change(
         change.kind === "set"
@@ -148,9 +151,13 @@ class UrlSource implements Source {
       );
       if (status >= 200 && status < 300) return undefined;
       if (change.kind === "unset" && (status === 404 || status === 410)) return undefined;
-      return `${this.#show(path)}: status ${status}`;
+      return {
+        kind: PROXY_STATUSES.has(status) ? "uncertain" : "failed",
+        reason: `${this.#show(path)}: status ${status}`,
+      };
     } catch (error) {
-      return this.#describe(path, error);
+      const wasUnsent = error instanceof HttpFailure && error.wasUnsent;
+      return { kind: wasUnsent ? "failed" : "uncertain", reason: this.#describe(path, error) };
     }
   }
 
@@ -179,6 +186,8 @@ class UrlSource implements Source {
     return url.length > MAX_SHOWN ? `${url.slice(0, MAX_SHOWN)}…` : url;
   }
 }
+
+type Unwritten = Extract<WriteOutcome, { readonly reason: string }>;
 
 interface Step {
   readonly change: Exclude<Change, { readonly kind: "increment" }>;

@@ -120,6 +120,18 @@ for (const [status, kind] of [
     assert.equal(store.requests.length, 1);
   });
 
+for (const status of [502, 504])
+  test(`a proxy that answers ${status} does not know what became of a change`, async (t) => {
+    const { table } = await open(t, (_request, response) => void response.writeHead(status).end());
+    for (const change of [set("a", "1"), unset("a")]) assert.equal((await write(table, change)).kind, "uncertain");
+  });
+
+test("what found no connection has failed for certain", async (t) => {
+  const { table, store } = await open(t);
+  await store.stop();
+  assert.equal((await write(table, set("a", "1"))).kind, "failed");
+});
+
 test("what cannot be done is found before anything is sent", async (t) => {
   const { table, store } = await open(t);
   const increment: Change = { kind: "increment", key: "n", by: 1n };
@@ -142,9 +154,9 @@ test("a POST whose reply is lost is never sent a second time", async (t) => {
     });
     const table = openUrl(t, `http://127.0.0.1:${server.port}/{}`);
     assert.deepEqual(await write(table, set("a", "1")), { kind: "done" });
-    assert.equal((await write(table, set("b", "2"))).kind, "failed");
+    assert.equal((await write(table, set("b", "2"))).kind, "uncertain");
     assert.equal(requests, 2);
-    assert.equal((await write(table, set("c", "3"), set("d", "4"))).kind, "failed");
+    assert.equal((await write(table, set("c", "3"), set("d", "4"))).kind, "uncertain");
     assert.equal(requests, 3);
   }
 });

@@ -1,0 +1,91 @@
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { join } from "node:path";
+import { mkdirSync, chmodSync } from "node:fs";
+import { readTree } from "../process-tree.ts";
+import { endPrograms } from "../processes.ts";
+import type { Peer, PeerName } from "./peers/peer.ts";
+import { startPeers, type PeerChoice } from "./peers/start-peers.ts";
+import { startSink } from "./sinks.ts";
+
+/** What it costs to keep a client that has said LHLO and nothing since. */
+export interface IdleRow {
+  readonly peer: PeerName;
+  readonly connections: number;
+  readonly bytesPerConnection: number;
+  readonly fault: string | undefined;
+}
+
+/** The first connection loads code and grows what all share. */
+const FIRST_CONNECTIONS = 1;
+/** Dovecot has a process for each connection, and 100 at most. */
+const DOVECOT_CONNECTIONS = 90;
+/** How many connect at once: fewer than any of them lets wait to be accepted. */
+const AT_ONCE = 50;
+/** Until what was needed for the moment has been given back, in ms. */
+const SETTLE_MS = 3_000;
+const REPLY_TIMEOUT_MS = 20_000;
+const GOAL_BYTES = 7 * 1_024;
+
+/** Resident memory of each peer with one connection, and with many. */
+export async function benchIdle(folder: string, connections: number, choice: PeerChoice): Promise<IdleRow[]> {
+  const own = join(folder, "idle");
+  mkdirSync(own);
+  chmodSync(own, 0o755);
+  const sink = await startSink("lmtp-sink", own, 1);
+  const peers = await startPeers({ folder: own, sinkPorts: sink.ports, users: new Map([["user0", 0]]) }, choice);
+  const rows: IdleRow[] = [];
+  console.log("idle connections beyond the first");
+  for (const peer of peers) {
+    if (peer.program === undefined || peer.name === "lmtp_proxy") continue;
+    const row = await measure(peer, peer.name === "dovecot" ? Math.min(connections, DOVECOT_CONNECTIONS) : connections);
+    console.log(`  ${peer.name.padEnd(12)}${formatIdle(row)}`);
+    rows.push(row);
+  }
+  await endPrograms([...peers.map(({ program }) => program), sink.program]);
+  return rows;
+}
+
+export function formatIdle({ peer, connections, bytesPerConnection, fault }: IdleRow): string {
+  if (fault !== undefined) return `FAILED: ${fault}`;
+  const figure = `${(bytesPerConnection / 1_024).toFixed(1)} KiB each (${connections})`;
+  if (peer !== "mailshunt") return figure;
+  return `${figure}, goal ${bytesPerConnection <= GOAL_BYTES ? "reached" : "MISSED"}: ${GOAL_BYTES / 1_024} KiB`;
+}
+
+async function measure({ name, port, program }: Peer, connections: number): Promise<IdleRow> {
+  const pid = program?.child.pid ?? 0;
+  const sockets: Socket[] = [];
+  try {
+    await open(sockets, FIRST_CONNECTIONS, port);
+    await sleep(SETTLE_MS);
+    const before = readTree(pid).residentBytes;
+    await open(sockets, connections, port);
+    await sleep(SETTLE_MS);
+    const bytes = readTree(pid).residentBytes - before;
+    return { peer: name, connections, bytesPerConnection: bytes / connections, fault: undefined };
+  } catch (error) {
+    return { peer: name, connections, bytesPerConnection: Number.NaN, fault: String(error) };
+  } finally {
+    for (const socket of sockets) socket.destroy();
+  }
+}
+
+async function open(sockets: Socket[], count: number, port: number): Promise<void> {
+  for (let left = count; left > 0; left -= AT_ONCE) {
+    const some = Array.from({ length: Math.min(left, AT_ONCE) }, () => connect(port, "127.0.0.1"));
+    sockets.push(...some);
+    await Promise.all(some.map(greet));
+  }
+}
+
+/** Ends when LHLO is answered. */
+async function greet(socket: Socket): Promise<void> {
+  const signal = AbortSignal.timeout(REPLY_TIMEOUT_MS);
+  socket.setNoDelay();
+  await once(socket, "data", { signal });
+  socket.write("LHLO bench.example\r\n");
+  let heard = "";
+  while (!/^250 .*\r\n$/m.test(heard)) heard += String((await once(socket, "data", { signal }))[0]);
+}

@@ -1,0 +1,90 @@
+import { formatIdle, type IdleRow } from "../mail/idle.ts";
+import { formatManyUsers, type ManyUsersRow } from "../mail/many-users.ts";
+import { checkGoals, rateRatio, type GoalOutcome, type ScenarioRows } from "../mail/rows.ts";
+import { median } from "../statistics.ts";
+import { drawBarChart } from "./bar-chart.ts";
+import { markdownTable } from "./markdown.ts";
+
+const BARS = ["mailshunt", "nginx", "dovecot"] as const;
+
+/** Messages per second where HAProxy has 1. */
+export function drawComparison(scenarios: readonly ScenarioRows[]): string {
+  const withHaproxy = scenarios.filter(({ rows }) => rateRatio(rows, "mailshunt", "haproxy") !== undefined);
+  return drawBarChart({
+    title: "Messages per second, HAProxy = 1",
+    seriesNames: BARS,
+    groups: withHaproxy.map(({ name, rows }) => ({
+      name,
+      values: BARS.map((peer) => rateRatio(rows, peer, "haproxy")),
+    })),
+    format: (value) => String(Number(value.toFixed(2))),
+    mark: 1,
+  });
+}
+
+export function goalsTable(scenarios: readonly ScenarioRows[]): string {
+  return markdownTable(
+    ["scenario", "of HAProxy's time", "goal", "faster than Dovecot", "goal", "peak memory", "goal"],
+    scenarios.map((scenario) => {
+      const goals = checkGoals(scenario);
+      const cells = (what: GoalOutcome["what"], format: (value: number) => string): string[] => {
+        const goal = goals.find((each) => each.what === what);
+        if (goal === undefined) return ["–", "–"];
+        return [format(goal.reached), `${format(goal.wanted)} ${goal.isMet ? "reached" : "**missed**"}`];
+      };
+      return [
+        scenario.name,
+        ...cells("haproxy", (value) => value.toFixed(2)),
+        ...cells("dovecot", (value) => value.toFixed(1)),
+        ...cells("memory", megabytes),
+      ];
+    }),
+  );
+}
+
+/** Everything that was measured, one line for each peer in each scenario. */
+export function mailTable(scenarios: readonly ScenarioRows[]): string {
+  const heading = [
+    "scenario, tools, peer",
+    "messages/s",
+    "lowest … highest",
+    "of HAProxy's time",
+    "× Dovecot",
+    "CPU µs",
+    "peak memory",
+  ];
+  return markdownTable(
+    heading,
+    scenarios.flatMap(({ name, tools, rows }) => [
+      [`**${name}** (${tools})`],
+      ...rows.map(({ peer, rates, cpuMicros, peakBytes, fault }) =>
+        fault !== undefined
+          ? [peer, "**FAILED**", fault.replaceAll(/[|\n]/g, " ")]
+          : [
+              peer,
+              formatRate(median(rates)),
+              `${formatRate(Math.min(...rates))} … ${formatRate(Math.max(...rates))}`,
+              rateRatio(rows, "haproxy", peer)?.toFixed(2) ?? "–",
+              rateRatio(rows, peer, "dovecot")?.toFixed(1) ?? "–",
+              cpuMicros?.toFixed(0) ?? "–",
+              peakBytes === undefined ? "–" : megabytes(peakBytes),
+            ],
+      ),
+    ]),
+  );
+}
+
+export const idleTable = (rows: readonly IdleRow[]): string =>
+  markdownTable(
+    ["peer", "memory of each idle connection"],
+    rows.map((row) => [row.peer, formatIdle(row)]),
+  );
+
+export const manyUsersTable = (rows: readonly ManyUsersRow[]): string =>
+  markdownTable(
+    ["scenario", "a million users beside ten"],
+    rows.map((row) => [row.name, formatManyUsers(row)]),
+  );
+
+const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(0)} MB`;
+const formatRate = (rate: number): string => (rate < 100 ? rate.toFixed(1) : Math.round(rate).toLocaleString("en"));
