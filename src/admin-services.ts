@@ -76,7 +76,7 @@ export function createAdminServices(parts: AdminServicesParts): AdminServices {
     },
     reload: parts.reload,
     get authority() {
-      return running().config.routing.authority;
+      return engine.inEffect().config.routing.authority;
     },
     get directory() {
       return holding()?.directory;
