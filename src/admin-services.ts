@@ -4,6 +4,7 @@ import type { Clock } from "./core/clock.ts";
 import type { MetricsPage } from "./observe/metrics.ts";
 import type { Deliveries } from "./relay/deliveries.ts";
 import type { Parking } from "./relay/parking.ts";
+import { createRouter } from "./routing/router.ts";
 import type { RouterQuestion } from "./routing/router.ts";
 import type { Running } from "./running.ts";
 import type { Holding } from "./holding.ts";
@@ -60,10 +61,10 @@ export function createAdminServices(parts: AdminServicesParts): AdminServices {
     },
     backends: () => backendsOf(running(), parts.disabledBackends),
     setBackendDisabled(name, isDisabled) {
-      if (!running().world.pools.has(name)) return false;
-      if (isDisabled) parts.disabledBackends.add(name);
-      else parts.disabledBackends.delete(name);
-      return true;
+      const isKnown = running().world.pools.has(name);
+      if (!isDisabled) return parts.disabledBackends.delete(name) || isKnown;
+      if (isKnown) parts.disabledBackends.add(name);
+      return isKnown;
     },
     userKeyOf: (given) => running().world.router.userKeyOf(toWire(given)),
     async route(address) {
@@ -73,6 +74,12 @@ export function createAdminServices(parts: AdminServicesParts): AdminServices {
       const backend = route.kind === "deliver" ? config.backends.get(route.backend) : undefined;
       return { route, questions, lmtp: backend && formatEndpoint(backend.lmtp) };
     },
+    async routeByTables(user) {
+      const { config, tables } = running();
+      const hasBackend = (name: string): boolean => config.backends.has(name);
+      return createRouter({ options: config.routing, tables: tables.exact, hasBackend }).route(toWire(user));
+    },
+    loginPlace: (backend, service) => running().config.backends.get(backend)?.[service],
     table: (name) => running().tables.ruled.get(name),
     tableNames: () => [...running().tables.ruled.keys()],
     flush() {

@@ -65,10 +65,19 @@ export function buildRunning(
   return { config, tables, world, findLogin };
 }
 
-/** What is served, in a few words. */
-export function summarize({ config: { backends, routing, listeners }, tables: { exact } }: Running): string {
-  const users = routing.tables.reduce((sum, name) => sum + (exact.get(name)?.entryCount ?? 0), 0);
-  const forMail = backends.size === 0 ? [] : [count(users, "user"), count(backends.size, "backend")];
+/**
+ * What is served, in a few words.
+ * @param entered users in the directory; undefined where there is none
+ */
+export function summarize(
+  { config: { backends, routing, listeners }, tables: { exact } }: Running,
+  entered: number | undefined,
+): string {
+  const inTables = routing.tables.reduce((sum, name) => sum + (exact.get(name)?.entryCount ?? 0), 0);
+  const alsoInTables = inTables === 0 ? "" : ` and ${inTables} in tables`;
+  const users =
+    entered === undefined ? count(inTables, "user") : `${count(entered, "user")} in the directory${alsoInTables}`;
+  const forMail = backends.size === 0 ? [] : [users, count(backends.size, "backend")];
   const servesTables = listeners.some(({ protocol }) => TABLE_PROTOCOLS.has(protocol));
   return [...forMail, ...(servesTables ? [count(exact.size, "table")] : [])].join(", ");
 }

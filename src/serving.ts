@@ -9,7 +9,15 @@ import type { Clock } from "./core/clock.ts";
 import { formatEndpoint } from "./core/endpoint.ts";
 import { EXIT } from "./core/exit-codes.ts";
 import type { Log, LogLevel, LogMessage } from "./core/log.ts";
-import { describeDirectory, directoryOf, missingBackends, noteUncertain, startHolding } from "./holding.ts";
+import {
+  countUsers,
+  describeDirectory,
+  directoryOf,
+  describeDisabled,
+  missingBackends,
+  noteUncertain,
+  startHolding,
+} from "./holding.ts";
 import type { Holding } from "./holding.ts";
 import { movesWithout, RecentLogins } from "./moving.ts";
 import { createMetrics } from "./observe/metrics.ts";
@@ -211,8 +219,8 @@ export function createServing(parts: ServingParts): Serving {
     for (const warning of loaded.warnings) say("warning", formatFaultLine(warning), "config");
     warnOfMissing(config);
     const addresses = listeners.addresses.map(formatEndpoint).join(", ");
-    say("notice", `mailshunt ${parts.version} is ready: ${summarize(opened)}, listening on ${addresses}`);
-    serviceManager.ready(summarize(opened));
+    say("notice", `mailshunt ${parts.version} is ready: ${summary(opened)}, listening on ${addresses}`);
+    serviceManager.ready(summary(opened));
     return { kind: "started" };
   }
 
@@ -241,6 +249,7 @@ export function createServing(parts: ServingParts): Serving {
     if (config.directory !== undefined) {
       const { openDirectory } = await import("./directory/open-directory.ts");
       const directory = await openDirectory(config.directory);
+      for (const { backend } of directory.backends.disabled()) disabledBackends.add(backend);
       holding = startHolding(directory, {
         running: inEffect,
         logins,
@@ -275,7 +284,7 @@ export function createServing(parts: ServingParts): Serving {
       reopenLog();
       say("error", `reload ${number} failed, ${old.source.path} is not reloaded: what was in effect stays`);
     }
-    serviceManager.ready(summarize(running));
+    serviceManager.ready(summary(running));
     return { number, reasons };
   }
 
@@ -319,7 +328,7 @@ export function createServing(parts: ServingParts): Serving {
     warnOfRestart(old.config, config);
     warnOfMissing(config);
     for (const reason of await listeners.applyAccess()) say("warning", reason);
-    say("notice", `reload ${number} took effect, ${config.source.path} is reloaded: ${summarize(next)}`);
+    say("notice", `reload ${number} took effect, ${config.source.path} is reloaded: ${summary(next)}`);
     void isDrained.then(() => {
       if (old.config.backends.size > 0)
         say("notice", `reload ${number}: no delivery admitted before it is under way any more`);
@@ -343,14 +352,18 @@ export function createServing(parts: ServingParts): Serving {
   function warnOfRestart(old: Config, next: Config): void {
     const changed = (["user", "group", "pidFile"] as const).filter((key) => old.process[key] !== next.process[key]);
     const names = { user: "process.user", group: "process.group", pidFile: "process.pid_file" };
-    if (!isDeepStrictEqual(old.directory, next.directory))
+    if (!isDeepStrictEqual(lastingOf(old), lastingOf(next)))
       say("warning", "directory has changed: that takes effect with a restart", "config");
     for (const key of changed) say("warning", `${names[key]} has changed: that takes effect with a restart`, "config");
   }
 
   function warnOfMissing(config: Config): void {
-    if (holding !== undefined) for (const text of missingBackends(holding, config)) say("warning", text, "config");
+    if (holding === undefined) return;
+    for (const text of missingBackends(holding, config)) say("warning", text, "config");
+    for (const text of describeDisabled(holding)) say("warning", text, "config");
   }
+
+  const summary = (of: Running): string => summarize(of, countUsers(holding));
 
   async function stop(reason: string): Promise<void> {
     isStopping = true;
@@ -383,6 +396,11 @@ export function createServing(parts: ServingParts): Serving {
   }
 
   return { start, reload, stop, abandon };
+}
+
+/** What a reload does not change. */
+function lastingOf({ directory }: Config): unknown {
+  return directory && { ...directory, keepHistoryMs: undefined };
 }
 
 /** A stop has come while a reload was under way. */
