@@ -2,6 +2,7 @@ import type { AdminServices, ReloadOutcome } from "./admin/services.ts";
 import { formatEndpoint } from "./core/endpoint.ts";
 import type { Clock } from "./core/clock.ts";
 import type { Engine } from "./engine.ts";
+import { createRouter } from "./routing/router.ts";
 import type { RouterQuestion } from "./routing/router.ts";
 import type { Holding } from "./holding.ts";
 import { addUp, flushTables, reportOf } from "./reporting.ts";
@@ -54,11 +55,11 @@ export function createAdminServices(parts: AdminServicesParts): AdminServices {
     backends: async () => (await report(0)).backends,
     backendNames: () => [...engine.inEffect().world.pools.keys()],
     setBackendDisabled(name, isDisabled) {
-      if (!engine.inEffect().world.pools.has(name)) return false;
-      if (isDisabled) engine.disabledBackends.add(name);
-      else engine.disabledBackends.delete(name);
-      workers()?.tellAll({ kind: "backend", name, isDisabled });
-      return true;
+      const isKnown = engine.inEffect().world.pools.has(name);
+      const hasChanged = isDisabled ? isKnown : engine.disabledBackends.delete(name) || isKnown;
+      if (isDisabled && isKnown) engine.disabledBackends.add(name);
+      if (hasChanged) workers()?.tellAll({ kind: "backend", name, isDisabled });
+      return hasChanged;
     },
     userKeyOf: (given) => engine.inEffect().world.router.userKeyOf(toWire(given)),
     async route(address) {
@@ -68,6 +69,12 @@ export function createAdminServices(parts: AdminServicesParts): AdminServices {
       const backend = route.kind === "deliver" ? config.backends.get(route.backend) : undefined;
       return { route, questions, lmtp: backend && formatEndpoint(backend.lmtp) };
     },
+    async routeByTables(user) {
+      const { config, tables } = engine.inEffect();
+      const hasBackend = (name: string): boolean => config.backends.has(name);
+      return createRouter({ options: config.routing, tables: tables.exact, hasBackend }).route(toWire(user));
+    },
+    loginPlace: (backend, service) => engine.inEffect().config.backends.get(backend)?.[service],
     table: (name) => engine.inEffect().tables.ruled.get(name),
     tableNames: () => [...engine.inEffect().tables.ruled.keys()],
     flush() {

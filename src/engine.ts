@@ -24,6 +24,7 @@ import { createLmtpServer } from "./servers/lmtp-server.ts";
 import type { AdminListener, ListenerOptions } from "./servers/options.ts";
 import { createProxyService } from "./servers/proxy-service.ts";
 import { createTableServer } from "./servers/tables/table-server.ts";
+import type { TablesContext } from "./tables/open-tables.ts";
 
 export interface EngineParts {
   readonly version: string;
@@ -42,6 +43,8 @@ export interface EngineParts {
   readonly isLocked: (user: string) => boolean;
   /** See `TransactionContext`. */
   readonly onUncertain: (delivery: Delivery) => Promise<void>;
+  /** See `TablesContext`. */
+  readonly onWritten?: TablesContext["onWritten"];
   /** Whether clients come to this process with mail. */
   readonly servesMail: boolean;
   /** What this process knows for all of them. */
@@ -127,6 +130,7 @@ export function createEngine(parts: EngineParts): Engine {
     isLocked: parts.isLocked,
     onLogin: (userKey: string) => logins.note(userKey),
     quotas: parts.quotas,
+    onWritten: parts.onWritten,
   };
   const listeners = new ListenerSet({
     listen: parts.listen,

@@ -18,15 +18,14 @@ export interface MovingParts {
   readonly running: () => Running;
   readonly logins: Logins;
   /** Default: in this process alone. */
-  readonly forgetUser?: ForgetUser;
+  readonly forgetUser: ForgetUser;
   readonly clock: Clock;
   readonly say: (level: LogLevel, text: string) => void;
 }
 
 /** The moves of the running daemon. What they need of the configuration is read when it is needed, so that reloads count. */
 export function startMoves({ directory, keeper, running, logins, forgetUser, clock, say }: MovingParts): Moves {
-  const forget: ForgetUser = forgetUser ?? ((table, key) => running().tables.forget(table, key));
-  const outside = (): OutsideAuthority | undefined => findOutsideAuthority(running, forget);
+  const outside = (): OutsideAuthority | undefined => findOutsideAuthority(running, forgetUser);
   return createMoves({
     directory,
     keeper,

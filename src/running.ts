@@ -8,7 +8,7 @@ import { buildWorld } from "./relay/world.ts";
 import type { World } from "./relay/world.ts";
 import type { RoutingDirectory } from "./routing/router.ts";
 import { openTables } from "./tables/open-tables.ts";
-import type { TableSet } from "./tables/open-tables.ts";
+import type { TablesContext, TableSet } from "./tables/open-tables.ts";
 import { createViewing } from "./viewing.ts";
 import type { Viewing } from "./viewing.ts";
 
@@ -34,13 +34,14 @@ export interface BuildingParts {
   readonly onLogin: (userKey: string) => void;
   readonly resolve: Resolver;
   readonly quotas: Quotas;
+  readonly onWritten: TablesContext["onWritten"];
 }
 
 /** What did not change goes on: sessions with stores, connections of tables. */
 export function buildRunning(
   config: Config,
   previous: Running | undefined,
-  { clock, log, loopToken, disabledBackends, directory, isLocked, onLogin, resolve, quotas }: BuildingParts,
+  { clock, log, loopToken, disabledBackends, directory, isLocked, onLogin, resolve, quotas, onWritten }: BuildingParts,
 ): Running {
   const { backends, routing, lmtp } = config;
   const viewing = createViewing({ config, tables: () => tables.exact, directory, isLocked, onLogin, resolve });
@@ -50,6 +51,7 @@ export function buildRunning(
       clock,
       say: (level, text) => log.write({ kind: "message", level, part: "table", text }),
       views: viewing.tableViews,
+      onWritten,
     },
     previous?.tables,
   );
@@ -67,10 +69,19 @@ export function buildRunning(
   return { config, tables, world, findLogin };
 }
 
-/** What is served, in a few words. */
-export function summarize({ config: { backends, routing, listeners }, tables: { exact } }: Running): string {
-  const users = routing.tables.reduce((sum, name) => sum + (exact.get(name)?.entryCount ?? 0), 0);
-  const forMail = backends.size === 0 ? [] : [count(users, "user"), count(backends.size, "backend")];
+/**
+ * What is served, in a few words.
+ * @param entered users in the directory; undefined where there is none
+ */
+export function summarize(
+  { config: { backends, routing, listeners }, tables: { exact } }: Running,
+  entered: number | undefined,
+): string {
+  const inTables = routing.tables.reduce((sum, name) => sum + (exact.get(name)?.entryCount ?? 0), 0);
+  const alsoInTables = inTables === 0 ? "" : ` and ${inTables} in tables`;
+  const users =
+    entered === undefined ? count(inTables, "user") : `${count(entered, "user")} in the directory${alsoInTables}`;
+  const forMail = backends.size === 0 ? [] : [users, count(backends.size, "backend")];
   const servesTables = listeners.some(({ protocol }) => TABLE_PROTOCOLS.has(protocol));
   return [...forMail, ...(servesTables ? [count(exact.size, "table")] : [])].join(", ");
 }

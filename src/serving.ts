@@ -1,11 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { availableParallelism } from "node:os";
-import { fileURLToPath } from "node:url";
 import { isDeepStrictEqual } from "node:util";
 import { createAdminServices } from "./admin-services.ts";
 import { createAdminServer } from "./admin/admin-server.ts";
 import type { ReloadOutcome } from "./admin/services.ts";
-import { quotaKey as backendQuota } from "./backends/pool.ts";
 import type { Config, ConfigFault, LoadResult } from "./config/config.ts";
 import { formatFaultLine } from "./config/format-fault.ts";
 import type { Clock } from "./core/clock.ts";
@@ -13,13 +10,20 @@ import { formatEndpoint } from "./core/endpoint.ts";
 import { EXIT } from "./core/exit-codes.ts";
 import type { LogLevel, LogMessage } from "./core/log.ts";
 import { ownQuotas } from "./core/quota.ts";
+import { countProcesses, createCrew } from "./crew.ts";
 import { createEngine, LAST_WORDS_MS } from "./engine.ts";
-import type { PreparedEngine } from "./engine.ts";
-import { describeDirectory, isLockedIn, missingBackends, noteUncertain, startHolding } from "./holding.ts";
+import {
+  countUsers,
+  describeDirectory,
+  describeDisabled,
+  isLockedIn,
+  missingBackends,
+  noteUncertain,
+  startHolding,
+} from "./holding.ts";
 import type { Holding } from "./holding.ts";
 import { isDoneWithin } from "./is-done-within.ts";
 import { logSettings } from "./log-settings.ts";
-import type { DeliveriesUnderWay } from "./moves/hold-keeper.ts";
 import { movesWithout } from "./moving.ts";
 import { bind, listen } from "./net/listener.ts";
 import type { DaemonLog } from "./observe/daemon-log.ts";
@@ -30,9 +34,7 @@ import { becomeUser, findIdentity } from "./process/privileges.ts";
 import type { ServiceManager } from "./process/service-manager.ts";
 import { count, summarize } from "./running.ts";
 import type { Running } from "./running.ts";
-import { quotaKey as listenerQuota } from "./servers/connection-server.ts";
 import { rotationWarnings, unreadable } from "./start-warnings.ts";
-import { WorkerSet } from "./workers/worker-set.ts";
 import type { PreparedWorkers } from "./workers/worker-set.ts";
 
 export interface ServingParts {
@@ -62,9 +64,6 @@ export interface Serving {
   abandon(): void;
 }
 
-/** This file's own ending, so that it works as TypeScript and as JavaScript. */
-const WORKER_FILE = fileURLToPath(new URL(import.meta.url.replace(/serving(\.[a-z]+)$/, "worker$1")));
-
 export function createServing(parts: ServingParts): Serving {
   const { log: daemonLog, clock, serviceManager, version, isBackground } = parts;
   let pidFile: PidFile | undefined;
@@ -73,8 +72,6 @@ export function createServing(parts: ServingParts): Serving {
   let reloading: Promise<ReloadOutcome> = Promise.resolve({ number: 0, reasons: [] });
   let isStopping = false;
   let holding: Holding | undefined;
-  /** Undefined where this process serves all clients itself. */
-  let workers: WorkerSet | undefined;
   let hasWorkers = false;
   const loopToken = randomBytes(12).toString("hex");
 
@@ -90,6 +87,7 @@ export function createServing(parts: ServingParts): Serving {
     directory: () => holding?.directory,
     isLocked: (user) => isLockedIn(holding?.directory, user),
     onUncertain: (delivery) => noteUncertain(holding, delivery),
+    onWritten: async (table, keys) => crew.workers?.forget(table, keys),
     get servesMail() {
       return !hasWorkers;
     },
@@ -99,11 +97,12 @@ export function createServing(parts: ServingParts): Serving {
     },
   });
   const { listeners, log } = engine;
+  const crew = createCrew({ engine, holding: () => holding, start: { version, isBackground, loopToken }, clock, say });
   const services = createAdminServices({
     version,
     clock,
     engine,
-    workers: () => workers,
+    workers: () => crew.workers,
     holding: () => holding,
     reload,
     reloadCount: () => reloads,
@@ -138,17 +137,16 @@ export function createServing(parts: ServingParts): Serving {
     }
     for (const warning of loaded.warnings) say("warning", formatFaultLine(warning), "config");
     warnOfMissing(config);
-    const withWorkers = workers === undefined ? "" : ` by ${workers.pids.length} workers`;
+    const withWorkers = crew.workers === undefined ? "" : ` by ${crew.workers.pids.length} workers`;
     const addresses = listeners.addresses.map(formatEndpoint).join(", ");
-    say("notice", `mailshunt ${version} is ready: ${summarize(opened)}${withWorkers}, listening on ${addresses}`);
-    serviceManager.ready(summarize(opened));
+    say("notice", `mailshunt ${version} is ready: ${summary(opened)}${withWorkers}, listening on ${addresses}`);
+    serviceManager.ready(summary(opened));
     return { kind: "started" };
   }
 
   /** Everything that needs root comes before `becomeUser`, everything a peer can reach after it. */
   async function open(config: Config, contents: Uint8Array | undefined): Promise<Running> {
-    const workerCount = contents === undefined ? 1 : countWorkers(config.process.workers);
-    hasWorkers = workerCount > 1;
+    hasWorkers = contents !== undefined && countProcesses(config.process.workers) > 1;
     const path = pidPath(config);
     if (path !== undefined) checkPidFile(path);
     const identity = await findIdentity(config.process.user, config.process.group);
@@ -170,61 +168,22 @@ export function createServing(parts: ServingParts): Serving {
     if (config.directory !== undefined) {
       const { openDirectory } = await import("./directory/open-directory.ts");
       const directory = await openDirectory(config.directory);
+      for (const { backend } of directory.backends.disabled()) engine.disabledBackends.add(backend);
       holding = startHolding(directory, {
         running: engine.inEffect,
-        logins: { lastLetThroughMs },
-        deliveries: { drain },
+        logins: crew,
+        forgetUser: (table, user) => crew.forget(table, [user]),
+        deliveries: crew,
         clock,
         say: sayOfMoves,
-        onReleased,
+        onReleased: crew.release,
       });
     }
-    if (contents !== undefined && hasWorkers) await startWorkers(workerCount, config, contents);
+    if (contents !== undefined && hasWorkers) await crew.startWorkers(config, contents);
     await holding?.moves.recover();
     engine.open();
-    workers?.open();
+    crew.workers?.open();
     return opened;
-  }
-
-  async function startWorkers(count: number, config: Config, contents: Uint8Array): Promise<void> {
-    const { path } = config.source;
-    workers = new WorkerSet({
-      count,
-      file: WORKER_FILE,
-      start: { version, isBackground, loopToken, path },
-      disabledBackends: engine.disabledBackends,
-      clock,
-      say,
-      onUncertain: ({ ageMs, ...delivery }) => noteUncertain(holding, { ...delivery, sinceMs: clock.nowMs() - ageMs }),
-      async onCrashed(why) {
-        holding?.moves.interrupt(why);
-        await holding?.keeper.onWorkerDied(why);
-      },
-    });
-    await workers.start({ contents, listeners: boundOf(listeners.listeners), quotas: quotasOf(config) });
-  }
-
-  /** In every process. */
-  async function drain(
-    user: string,
-    options: { readonly graceMs: number; readonly timeoutMs: number },
-  ): Promise<Awaited<ReturnType<DeliveriesUnderWay["drain"]>>> {
-    const [own, others] = await Promise.all([
-      engine.deliveries.drain(user, options, clock),
-      workers?.drain(user, options),
-    ]);
-    if (others === undefined) return own;
-    const left = others.left.map(({ ageMs, ...delivery }) => ({ ...delivery, sinceMs: clock.nowMs() - ageMs }));
-    return { found: own.found + others.found, cut: own.cut + others.cut, left: [...own.left, ...left] };
-  }
-
-  async function lastLetThroughMs(user: string): Promise<number> {
-    return Math.max(engine.logins.lastLetThroughMs(user), (await workers?.lastLoginMs(user)) ?? 0);
-  }
-
-  function onReleased(user: string): void {
-    engine.parking.release(user);
-    workers?.tellAll({ kind: "released", user });
   }
 
   /** One after the other, whoever asks. */
@@ -247,12 +206,13 @@ export function createServing(parts: ServingParts): Serving {
       reopenLog();
       say("error", `reload ${number} failed, ${old.source.path} is not reloaded: what was in effect stays`);
     }
-    serviceManager.ready(summarize(engine.inEffect()));
+    serviceManager.ready(summary(engine.inEffect()));
     return { number, reasons };
   }
 
   /** A rotation must not depend on the configuration. */
   function reopenLog(): void {
+    crew.workers?.tellAll({ kind: "reopen-log" });
     try {
       daemonLog.reopen();
     } catch (error) {
@@ -270,12 +230,7 @@ export function createServing(parts: ServingParts): Serving {
     const prepared = await engine.prepare(config);
     let preparedWorkers: PreparedWorkers | undefined;
     try {
-      if (workers !== undefined && loaded.contents !== undefined)
-        preparedWorkers = await workers.prepare({
-          contents: loaded.contents,
-          listeners: boundOf(prepared.listeners),
-          quotas: quotasOf(config),
-        });
+      preparedWorkers = await crew.prepare(config, loaded.contents, prepared.listeners);
       if (isStopping) throw new Stopping();
       daemonLog.configure(logSettings(config, isBackground));
     } catch (error) {
@@ -292,7 +247,7 @@ export function createServing(parts: ServingParts): Serving {
     warnOfRestart(old.config, config);
     warnOfMissing(config);
     for (const reason of await listeners.applyAccess()) say("warning", reason);
-    say("notice", `reload ${number} took effect, ${config.source.path} is reloaded: ${summarize(next)}`);
+    say("notice", `reload ${number} took effect, ${config.source.path} is reloaded: ${summary(next)}`);
     void isDrained.then(() => {
       if (old.config.backends.size > 0)
         say("notice", `reload ${number}: no delivery admitted before it is under way any more`);
@@ -311,21 +266,25 @@ export function createServing(parts: ServingParts): Serving {
       pidFile: "process.pid_file",
       workers: "process.workers",
     };
-    if (!isDeepStrictEqual(old.directory, next.directory))
+    if (!isDeepStrictEqual(lastingOf(old), lastingOf(next)))
       say("warning", "directory has changed: that takes effect with a restart", "config");
     for (const key of changed) say("warning", `${names[key]} has changed: that takes effect with a restart`, "config");
   }
 
   function warnOfMissing(config: Config): void {
-    if (holding !== undefined) for (const text of missingBackends(holding, config)) say("warning", text, "config");
+    if (holding === undefined) return;
+    for (const text of missingBackends(holding, config)) say("warning", text, "config");
+    for (const text of describeDisabled(holding)) say("warning", text, "config");
   }
+
+  const summary = (of: Running): string => summarize(of, countUsers(holding));
 
   async function stop(reason: string): Promise<void> {
     isStopping = true;
     serviceManager.stopping();
     listeners.stopAccepting();
     engine.parking.endAll();
-    const connected = workers === undefined ? `, ${count(listeners.connectionCount, "client")} connected` : "";
+    const connected = crew.workers === undefined ? `, ${count(listeners.connectionCount, "client")} connected` : "";
     say("notice", `${reason}: stopping${connected}`);
     if (engine.running !== undefined) await endAll(engine.running);
     await serviceManager.settled();
@@ -336,45 +295,27 @@ export function createServing(parts: ServingParts): Serving {
     const limitMs = config.process.shutdownTimeoutMs;
     const onLate = (): void =>
       say("warning", `${count(listeners.connectionCount, "client")} not finished after ${limitMs} ms: closing`);
-    await engine.end(limitMs, onLate, Promise.all([workers?.stop(limitMs), holding?.closeMoves(limitMs)]));
-    workers?.kill();
+    await engine.end(limitMs, onLate, Promise.all([crew.workers?.stop(limitMs), holding?.closeMoves(limitMs)]));
+    crew.workers?.kill();
     await isDoneWithin(Promise.all([tables.close(), holding?.close()]), LAST_WORDS_MS);
   }
 
   function abandon(): void {
     listeners.stopAccepting();
-    workers?.kill();
+    crew.workers?.kill();
     pidFile?.remove();
   }
 
   return { start, reload, stop, abandon };
 }
 
-/** With one or two cores one process is quicker than several. */
-function countWorkers(workers: Config["process"]["workers"]): number {
-  if (workers !== "auto") return workers;
-  const cores = availableParallelism();
-  return cores <= 2 ? 1 : Math.min(cores, MAX_WORKERS);
+/** What a reload does not change. */
+function lastingOf({ directory }: Config): unknown {
+  return directory && { ...directory, keepHistoryMs: undefined };
 }
-
-/** Of `auto`. */
-const MAX_WORKERS = 8;
 
 /** A stop has come while a reload was under way. */
 class Stopping extends Error {}
-
-/** Descriptors of the listeners that workers serve. */
-function boundOf(opened: PreparedEngine["listeners"]): ReadonlyMap<string, readonly number[]> {
-  return new Map([...opened].flatMap(([address, { fds }]) => (fds === undefined ? [] : [[address, fds] as const])));
-}
-
-/** What holds for all workers together. */
-function quotasOf({ backends, listeners }: Config): ReadonlyMap<string, number> {
-  return new Map([
-    ...[...backends.values()].map((backend) => [backendQuota(backend), backend.maxConnections] as const),
-    ...listeners.map((listener) => [listenerQuota(listener), listener.maxConnections] as const),
-  ]);
-}
 
 function reasonsOf(error: unknown): readonly string[] {
   if (error instanceof AggregateError) return error.errors.flatMap(reasonsOf);

@@ -36,8 +36,8 @@ const log = createDaemonLog({
 });
 const say = (level: LogLevel, text: string): void => log.write({ kind: "message", level, part: "daemon", text });
 
-/** A delivery without an answer that is not written down yet, by request. */
-const unwritten = new Map<number, () => void>();
+/** What the primary was told and has not noted yet, by request. */
+const unnoted = new Map<number, () => void>();
 let requests = 0;
 
 let engine: Engine | undefined;
@@ -86,7 +86,8 @@ async function begin(given: WorkerStart): Promise<void> {
       },
       directory: () => directory,
       isLocked: (user) => isLockedIn(directory, user),
-      onUncertain: writeDown,
+      onUncertain: (delivery) => tellAndWait((request) => ({ kind: "uncertain", request, delivery: toLeft(delivery) })),
+      onWritten: (table, keys) => tellAndWait((request) => ({ kind: "written", request, table, keys })),
       metrics: { reloads: () => ({ succeeded: 0, failed: 0 }), directory: () => Promise.resolve(undefined) },
     });
     for (const name of given.disabledBackends) engine.disabledBackends.add(name);
@@ -119,13 +120,13 @@ function reasonsOf(error: unknown): readonly string[] {
   return [error instanceof Error && "code" in error ? error.message : errorText(error)];
 }
 
-/** Resolves when the primary has written it down; until then the delivery counts as under way. */
-function writeDown(delivery: Delivery): Promise<void> {
+/** Resolves when the primary has done what it is told. */
+function tellAndWait(message: (request: number) => FromWorker): Promise<void> {
   requests += 1;
   const request = requests;
   return new Promise((resolve) => {
-    unwritten.set(request, resolve);
-    tell({ kind: "uncertain", request, delivery: toLeft(delivery) });
+    unnoted.set(request, resolve);
+    tell(message(request));
   });
 }
 
@@ -156,12 +157,19 @@ async function commit(): Promise<Answered<"commit">> {
   prepared = undefined;
   try {
     log.configure(logSettings(next.config, start.isBackground));
+  } catch (error) {
+    say("error", `the log stays as it was: ${reasonsOf(error).join("; ")}`);
+  }
+  await drained;
+  return {};
+}
+
+function reopenLog(): void {
+  try {
     log.reopen();
   } catch (error) {
     say("error", `the log goes on in the old file: ${reasonsOf(error).join("; ")}`);
   }
-  await drained;
-  return {};
 }
 
 async function drain({ user, graceMs, timeoutMs }: Extract<ToWorker, { kind: "drain" }>): Promise<Answered<"drain">> {
@@ -178,13 +186,13 @@ async function stop(limitMs: number): Promise<void> {
   if (isEnding) return;
   isEnding = true;
   const { tables } = inEffect().inEffect();
-  await inEffect().end(limitMs, () => undefined, allWritten());
+  await inEffect().end(limitMs, () => undefined, allNoted());
   await isDoneWithin(Promise.all([tables.close(), directory?.close()]), LAST_WORDS_MS);
   await end(EXIT.ok);
 }
 
-async function allWritten(): Promise<void> {
-  while (unwritten.size > 0) await new Promise((resolve) => setImmediate(resolve));
+async function allNoted(): Promise<void> {
+  while (unnoted.size > 0) await new Promise((resolve) => setImmediate(resolve));
 }
 
 /** Clients stay until they leave. */
@@ -220,6 +228,11 @@ function on(message: ToWorker): void {
       return answer(message.request, drain(message));
     case "report":
       return answer(message.request, report(message.maxDeliveries));
+    case "forget": {
+      const { tables } = inEffect().inEffect();
+      for (const key of message.keys) tables.forget(message.table, key);
+      return answer(message.request, Promise.resolve({}));
+    }
     case "last-login":
       return answer(message.request, Promise.resolve({ atMs: inEffect().logins.lastLetThroughMs(message.user) }));
     case "released":
@@ -228,11 +241,13 @@ function on(message: ToWorker): void {
       if (message.isDisabled) inEffect().disabledBackends.add(message.name);
       else inEffect().disabledBackends.delete(message.name);
       return;
+    case "reopen-log":
+      return reopenLog();
     case "flush":
       return flushTables(inEffect());
     case "noted":
-      unwritten.get(message.request)?.();
-      return void unwritten.delete(message.request);
+      unnoted.get(message.request)?.();
+      return void unnoted.delete(message.request);
     case "granted":
     case "denied":
     case "claim":

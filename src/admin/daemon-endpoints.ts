@@ -2,8 +2,10 @@ import * as v from "valibot";
 import { jsonEndpoint, rawEndpoint } from "./endpoint.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { countHolds } from "./count-holds.ts";
+import type { Author } from "../directory/directory.ts";
+import { noSuchBackend } from "./directory-requests.ts";
 import { Problem } from "./problem.ts";
-import { delivery, ms, name, whole, wholeText } from "./schemas.ts";
+import { authorEntries, delivery, ms, name, time, toTime, whole, wholeText } from "./schemas.ts";
 import type { AdminServices } from "./services.ts";
 import type { BackendStatus } from "../observe/status.ts";
 
@@ -15,6 +17,8 @@ const backend = v.object({
   lmtp: v.string(),
   state: v.picklist(["up", "down", "disabled"]),
   trouble: v.optional(v.string()),
+  /** Where the directory keeps it. */
+  disabled: v.optional(v.object({ since: time, who: v.string(), why: v.string() })),
   sessions: v.object({ open: whole, idle: whole }),
 });
 
@@ -30,6 +34,8 @@ const statusResult = v.object({
   deliveries: v.object({ under_way: whole, parked: whole, oldest: v.array(delivery) }),
   holds: v.optional(whole),
   users: v.optional(v.record(v.string(), whole)),
+  /** Those under way by phase. */
+  moves: v.optional(v.record(v.string(), whole)),
 });
 
 const answer = v.object({
@@ -41,7 +47,38 @@ const answer = v.object({
 
 /** What the daemon is, does and knows. */
 export function daemonEndpoints(services: AdminServices): readonly Endpoint[] {
-  const backends = async (): Promise<v.InferOutput<typeof backend>[]> => (await services.backends()).map(toBackend);
+  function toResult({
+    name: of,
+    lmtp,
+    trouble,
+    isDisabled,
+    openSessions,
+    idleSessions,
+  }: BackendStatus): v.InferOutput<typeof backend> {
+    const kept = isDisabled ? services.directory?.backends.disabled().find((each) => each.backend === of) : undefined;
+    return {
+      name: of,
+      lmtp,
+      state: isDisabled ? "disabled" : trouble === undefined ? "up" : "down",
+      ...(trouble === undefined ? {} : { trouble }),
+      ...(kept === undefined ? {} : { disabled: { since: toTime(kept.sinceMs), who: kept.who, why: kept.why } }),
+      sessions: { open: openSessions, idle: idleSessions },
+    };
+  }
+
+  const backends = async (): Promise<v.InferOutput<typeof backend>[]> => (await services.backends()).map(toResult);
+
+  /** In the directory first: what an operator was told must be so after a restart, too. @returns whether it is kept */
+  async function setDisabled(backend: string, isDisabled: boolean, author: Author): Promise<boolean> {
+    const { directory } = services;
+    const isConfigured = services.backendNames().includes(backend);
+    const isForgotten = directory?.backends.disabled().some((each) => each.backend === backend) === true;
+    if (!isConfigured && (isDisabled || !isForgotten))
+      throw new Problem(404, "No such backend", noSuchBackend(backend, services));
+    await directory?.backends.setDisabled(backend, isDisabled, author);
+    services.setBackendDisabled(backend, isDisabled);
+    return directory !== undefined;
+  }
 
   return [
     jsonEndpoint({
@@ -62,7 +99,7 @@ export function daemonEndpoints(services: AdminServices): readonly Endpoint[] {
           reloads: status.reloads,
           workers: [...status.workers],
           listeners: [...status.listeners],
-          backends: status.backends.map(toBackend),
+          backends: status.backends.map(toResult),
           deliveries: {
             under_way: status.deliveriesUnderWay,
             parked: status.parked,
@@ -74,7 +111,11 @@ export function daemonEndpoints(services: AdminServices): readonly Endpoint[] {
           },
           ...(directory === undefined || holds === undefined
             ? {}
-            : { holds: holds.count, users: Object.fromEntries(directory.users.countByBackend()) }),
+            : {
+                holds: holds.count,
+                users: Object.fromEntries(directory.users.countByBackend()),
+                moves: Object.fromEntries(directory.moves.countActive()),
+              }),
         };
       },
     }),
@@ -89,12 +130,12 @@ export function daemonEndpoints(services: AdminServices): readonly Endpoint[] {
       method: "post",
       path: "/v1/backends/disabled",
       summary: "Take a backend out, so that its users hear 4xx, or in again",
-      body: v.strictObject({ backend: name, disabled: v.boolean() }),
-      result: v.object({ backends: v.array(backend) }),
+      description: "`kept` is false where there is no directory: then it lasts until the daemon ends.",
+      body: v.strictObject({ backend: name, disabled: v.boolean(), ...authorEntries }),
+      result: v.object({ backends: v.array(backend), kept: v.boolean() }),
       async handle({ body }) {
-        if (!services.setBackendDisabled(body.backend, body.disabled))
-          throw new Problem(404, "No such backend", `there is no backend "${body.backend}"`);
-        return { backends: await backends() };
+        const isKept = await setDisabled(body.backend, body.disabled, { who: body.who, why: body.why });
+        return { backends: await backends(), kept: isKept };
       },
     }),
     jsonEndpoint({
@@ -182,21 +223,6 @@ export function daemonEndpoints(services: AdminServices): readonly Endpoint[] {
     }),
   ];
 }
-
-const toBackend = ({
-  name: of,
-  lmtp,
-  trouble,
-  isDisabled,
-  openSessions,
-  idleSessions,
-}: BackendStatus): v.InferOutput<typeof backend> => ({
-  name: of,
-  lmtp,
-  state: isDisabled ? "disabled" : trouble === undefined ? "up" : "down",
-  ...(trouble === undefined ? {} : { trouble }),
-  sessions: { open: openSessions, idle: idleSessions },
-});
 
 export function tableOf(services: AdminServices, of: string): NonNullable<ReturnType<AdminServices["table"]>> {
   const table = services.table(of);

@@ -1,5 +1,6 @@
 import type { InferOutput } from "valibot";
 import type { Directory, Hold, MoveActive } from "../directory/directory.ts";
+import { didYouMean } from "../core/closest-name.ts";
 import { describeNameFault } from "../directory/names.ts";
 import { noDirectory, Problem } from "./problem.ts";
 import { toTime } from "./schemas.ts";
@@ -46,9 +47,13 @@ const SHOWN_CHARACTERS = 80;
 
 /** @throws Problem where there is no such backend */
 export function checkBackend(services: AdminServices, backend: string): void {
+  if (!services.backendNames().includes(backend))
+    throw new Problem(422, "No such backend", noSuchBackend(backend, services));
+}
+
+export function noSuchBackend(backend: string, services: Pick<AdminServices, "backendNames">): string {
   const names = services.backendNames();
-  if (!names.includes(backend))
-    throw new Problem(422, "No such backend", `there is no backend "${backend}": known are ${names.join(", ")}`);
+  return `there is no backend "${backend}": known are ${names.join(", ")}${didYouMean(backend, names)}`;
 }
 
 export const moveActive = ({ user, moveId }: MoveActive): Problem =>

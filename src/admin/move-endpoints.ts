@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import type { MoveDetails, MoveService, MoveView, OrderResult } from "../moves/move-service.ts";
 import type { MovePhase } from "../moves/move.ts";
+import { checkMailboxIsIn, CONFIRMED, findMovedElsewhere } from "./moved-elsewhere.ts";
 import { jsonEndpoint } from "./endpoint.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { noDirectory, Problem } from "./problem.ts";
@@ -41,7 +42,7 @@ const MAX_PAGE = 1000;
 /** Moves of mailboxes between backends. */
 export function moveEndpoints(services: AdminServices): readonly Endpoint[] {
   const order = (
-    word: "pause" | "resume" | "cancel" | "retry",
+    word: "pause" | "resume" | "cancel",
     summary: string,
     give: (
       moves: MoveService,
@@ -55,17 +56,7 @@ export function moveEndpoints(services: AdminServices): readonly Endpoint[] {
       summary,
       body: v.strictObject({ id: name, ...authorEntries }),
       result: move,
-      async handle({ body }) {
-        const result = await give(movesOf(services), body.id, body);
-        switch (result.kind) {
-          case "done":
-            return toMove(result.move);
-          case "no-such-move":
-            throw new Problem(404, "No such move", `there is no move ${body.id}`);
-          case "refused":
-            throw new Problem(409, "Refused", result.why);
-        }
-      },
+      handle: async ({ body }) => toOrdered(body.id, await give(movesOf(services), body.id, body)),
     });
 
   return [
@@ -73,6 +64,8 @@ export function moveEndpoints(services: AdminServices): readonly Endpoint[] {
       method: "post",
       path: "/v1/moves",
       summary: "Moves users' mailboxes to another backend; returns once that is planned",
+      description:
+        "A user whose last move put the mailbox in another backend than the user lives in now is refused, unless `confirmed` is true.",
       body: v.strictObject({
         users: v.array(name),
         to: name,
@@ -80,6 +73,7 @@ export function moveEndpoints(services: AdminServices): readonly Endpoint[] {
         preset: v.optional(name),
         unproven: v.optional(v.boolean(), false),
         dry_run: v.optional(v.boolean(), false),
+        confirmed: v.optional(v.boolean(), false),
         ...authorEntries,
       }),
       result: v.object({
@@ -88,7 +82,8 @@ export function moveEndpoints(services: AdminServices): readonly Endpoint[] {
         refused: v.array(v.object({ user: v.string(), why: v.string(), text: v.string() })),
       }),
       async handle({ body }) {
-        const { batchId, planned, refused } = await movesOf(services).start({
+        const moves = movesOf(services);
+        const request = {
           users: body.users.map((user) => services.userKeyOf(user)),
           to: body.to,
           ...(body.from === undefined ? {} : { from: body.from }),
@@ -96,11 +91,15 @@ export function moveEndpoints(services: AdminServices): readonly Endpoint[] {
           isUnproven: body.unproven,
           isDryRun: body.dry_run,
           author: { who: body.who, why: body.why },
-        });
+        };
+        const leftOut = body.confirmed ? [] : await findMovedElsewhere(services, moves, request);
+        const left = new Set(leftOut.map(({ user }) => user));
+        const users = request.users.filter((user) => !left.has(user));
+        const { batchId, planned, refused } = await moves.start({ ...request, users });
         return {
           ...(batchId === undefined ? {} : { batch: batchId }),
           planned: planned.map(({ moveId, ...rest }) => ({ ...(moveId === undefined ? {} : { id: moveId }), ...rest })),
-          refused: [...refused],
+          refused: [...leftOut, ...refused],
         };
       },
     }),
@@ -166,13 +165,38 @@ export function moveEndpoints(services: AdminServices): readonly Endpoint[] {
     order("pause", "Stops a move before its lock", (moves, id, author) => moves.pause(id, author)),
     order("resume", "Goes on with a paused move", (moves, id, author) => moves.resume(id, author)),
     order("cancel", "Rolls a move back; refused from the switch on", (moves, id, author) => moves.cancel(id, author)),
-    order("retry", "Plans a move that failed once more", (moves, id, author) => moves.retry(id, author)),
+    jsonEndpoint({
+      method: "post",
+      path: "/v1/moves/retry",
+      summary: "Plans a move that failed once more",
+      description: CONFIRMED,
+      body: v.strictObject({ id: name, confirmed: v.optional(v.boolean(), false), ...authorEntries }),
+      result: move,
+      async handle({ body }) {
+        const moves = movesOf(services);
+        const failed = moves.show(body.id);
+        if (!body.confirmed && failed !== undefined) checkMailboxIsIn(services, failed.user, failed.from);
+        return toOrdered(body.id, await moves.retry(body.id, body));
+      },
+    }),
   ];
 }
 
 function movesOf({ moves }: AdminServices): MoveService {
   if (moves === undefined) throw noDirectory();
   return moves;
+}
+
+/** @throws Problem where it could not be */
+function toOrdered(id: string, result: OrderResult): v.InferOutput<typeof move> {
+  switch (result.kind) {
+    case "done":
+      return toMove(result.move);
+    case "no-such-move":
+      throw new Problem(404, "No such move", `there is no move ${id}`);
+    case "refused":
+      throw new Problem(409, "Refused", result.why);
+  }
 }
 
 const toMove = (given: MoveView): v.InferOutput<typeof move> => ({

@@ -6,6 +6,7 @@ import type { RouterQuestion } from "../routing/router.ts";
 import type { Route } from "../routing/route.ts";
 import type { BackendStatus, DeliveryStatus } from "../observe/status.ts";
 import type { Table } from "../tables/table.ts";
+import type { LoginPlace, LoginService } from "../views/places.ts";
 
 /** A recipient's route and how the router came to it. */
 export interface ExplainedRoute {
@@ -46,12 +47,16 @@ export interface AdminServices {
   status(maxDeliveries: number): Promise<DaemonStatus>;
   backends(): Promise<readonly BackendStatus[]>;
   backendNames(): readonly string[];
-  /** @returns false where there is no such backend */
+  /** In this daemon, until it ends. @returns false where there is no such backend */
   setBackendDisabled(name: string, isDisabled: boolean): boolean;
   /** The router's user key of an address or a user as somebody types it. */
   userKeyOf(given: string): string;
   /** @param address as a user types it */
   route(address: string): Promise<ExplainedRoute>;
+  /** As if the directory had no entry for the user. @param user a user key */
+  routeByTables(user: string): Promise<Route>;
+  /** Where the users of a backend log in. */
+  loginPlace(backend: string, service: LoginService): LoginPlace | undefined;
   /** As listeners ask it. */
   table(name: string): Table | undefined;
   tableNames(): readonly string[];

@@ -3,6 +3,8 @@ import type { Context } from "hono";
 import * as v from "valibot";
 import type { Directory } from "../directory/directory.ts";
 import { checkBackend, directoryOf, keyOf, moveActive, ownDirectoryOf, toHold } from "./directory-requests.ts";
+import { checkMailboxIsIn, CONFIRMED } from "./moved-elsewhere.ts";
+import { formatPerdition } from "./perdition-lines.ts";
 import { jsonEndpoint, rawEndpoint } from "./endpoint.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { Problem } from "./problem.ts";
@@ -20,6 +22,8 @@ const report = v.object({
   repeated: whole,
   refused: whole,
   refusals: v.array(v.object({ user: v.string(), move: v.string() })),
+  contradicted: whole,
+  contradictions: v.array(v.object({ user: v.string(), backend: v.string(), moved_to: v.string(), move: v.string() })),
   invalid: whole,
   faults: v.array(v.object({ entry: whole, fault: v.string() })),
 });
@@ -76,7 +80,14 @@ export function userEndpoints(services: AdminServices, onBroken: (error: unknown
       method: "put",
       path: "/v1/user",
       summary: "Says where a user lives",
-      body: v.strictObject({ user: name, backend: name, dry_run: v.optional(v.boolean(), false), ...authorEntries }),
+      description: CONFIRMED,
+      body: v.strictObject({
+        user: name,
+        backend: name,
+        dry_run: v.optional(v.boolean(), false),
+        confirmed: v.optional(v.boolean(), false),
+        ...authorEntries,
+      }),
       result: v.object({ user: v.string(), from: v.optional(v.string()), to: v.string(), changed: v.boolean() }),
       async handle({ body }) {
         const directory = ownDirectoryOf(services);
@@ -84,6 +95,7 @@ export function userEndpoints(services: AdminServices, onBroken: (error: unknown
         const key = keyOf(services, body.user);
         const before = directory.findBackend(key);
         const shown = { user: key, ...(before === undefined ? {} : { from: before }), to: body.backend };
+        if (!body.confirmed && before !== body.backend) checkMailboxIsIn(services, key, body.backend);
         if (body.dry_run) return { ...shown, changed: before !== body.backend };
         const result = await directory.users.set(key, body.backend, body);
         if (result.kind === "move-active") throw moveActive(result);
@@ -94,11 +106,17 @@ export function userEndpoints(services: AdminServices, onBroken: (error: unknown
       method: "delete",
       path: "/v1/user",
       summary: "Removes a user's entry: tables and fallback count again",
-      query: v.strictObject({ user: name, who: authorEntries.who, why: authorEntries.why }),
+      description: CONFIRMED,
+      query: v.strictObject({ user: name, confirmed: v.optional(flagText, "false"), ...authorEntries }),
       result: v.object({ user: v.string(), from: v.optional(v.string()), changed: v.boolean() }),
       async handle({ query }) {
+        const directory = directoryOf(services);
         const key = keyOf(services, query.user);
-        const result = await directoryOf(services).users.unset(key, query);
+        if (!query.confirmed && directory.findBackend(key) !== undefined) {
+          const route = await services.routeByTables(key);
+          checkMailboxIsIn(services, key, route.kind === "deliver" ? route.backend : undefined);
+        }
+        const result = await directory.users.unset(key, query);
         if (result.kind === "move-active") throw moveActive(result);
         return {
           user: key,
@@ -111,7 +129,12 @@ export function userEndpoints(services: AdminServices, onBroken: (error: unknown
       method: "post",
       path: "/v1/users/import",
       summary: "Sets many: a line each, `user,backend` or `user backend`",
-      query: v.strictObject({ dry_run: v.optional(flagText, "false"), who: authorEntries.who, why: authorEntries.why }),
+      description: "Users whose mailbox a move has put in another backend are left alone, unless `confirmed` is true.",
+      query: v.strictObject({
+        dry_run: v.optional(flagText, "false"),
+        confirmed: v.optional(flagText, "false"),
+        ...authorEntries,
+      }),
       takes: "text/plain",
       gives: "application/json",
       result: report,
@@ -123,13 +146,15 @@ export function userEndpoints(services: AdminServices, onBroken: (error: unknown
           throw new Problem(409, "Import under way", "another import is under way: wait for its end");
         importing.add(directory);
         try {
+          const backends = services.backendNames();
           const lines = parseUsers(body, {
             keyOf: (given) => keyOf(services, given),
-            backends: new Set(services.backendNames()),
+            backends: new Set(backends),
           });
           const done = await directory.users.import(lines.entries, {
             author: query,
             dryRun: query.dry_run,
+            ...(query.confirmed ? {} : { respectMovesTo: backends }),
             signal: context.req.raw.signal,
           });
           return context.json({
@@ -137,6 +162,11 @@ export function userEndpoints(services: AdminServices, onBroken: (error: unknown
             ...done,
             read: done.read + lines.faultCount,
             refusals: done.refusals.map(({ user: of, moveId }) => ({ user: of, move: moveId })),
+            contradictions: done.contradictions.map(({ movedTo, moveId, ...rest }) => ({
+              ...rest,
+              moved_to: movedTo,
+              move: moveId,
+            })),
             // The lines' own faults are all there can be: what names nobody is told with its line.
             invalid: done.invalid + lines.faultCount,
             faults: [...lines.faults, ...done.faults],
@@ -152,15 +182,27 @@ export function userEndpoints(services: AdminServices, onBroken: (error: unknown
       summary: "All entries, a line each: `user,backend`",
       query: v.strictObject({ backend: v.optional(name), prefix: v.optional(name) }),
       gives: "text/csv",
-      async handle(query, context) {
+      handle(query, context) {
         const entries = directoryOf(services).users.all(withLowerPrefix(query));
         const pages = formatUsers(entries, (given) => services.userKeyOf(given));
-        // A directory that fails at once is told by the status; later, only the end of the connection can tell.
-        const first = await pages.next();
-        const rest = first.done === true ? [] : continued(first.value, pages, context, onBroken);
-        return context.body(ReadableStream.from(rest).pipeThrough(new TextEncoderStream()), 200, {
-          "content-type": "text/csv; charset=utf-8",
-        });
+        return streamPages(pages, "text/csv; charset=utf-8", context, onBroken);
+      },
+    }),
+    rawEndpoint({
+      method: "get",
+      path: "/v1/users/export/perdition",
+      summary: "A map for perdition: `USER:HOST:PORT`",
+      description: "Who is left out, and why, is told in comments at the end.",
+      query: v.strictObject({
+        service: v.optional(v.picklist(["imap", "pop3"]), "imap"),
+        backend: v.optional(name),
+        prefix: v.optional(name),
+      }),
+      gives: "text/plain",
+      handle({ service, ...filter }, context) {
+        const entries = directoryOf(services).users.all(withLowerPrefix(filter));
+        const pages = formatPerdition(entries, (backend) => services.loginPlace(backend, service), service);
+        return streamPages(pages, "text/plain; charset=utf-8", context, onBroken);
       },
     }),
     jsonEndpoint({
@@ -205,6 +247,19 @@ export function userEndpoints(services: AdminServices, onBroken: (error: unknown
       },
     }),
   ];
+}
+
+/** A directory that fails at once is told by the status; later, only the end of the connection can tell. */
+async function streamPages(
+  pages: AsyncGenerator<string>,
+  contentType: string,
+  context: Context,
+  onBroken: (error: unknown) => void,
+): Promise<Response> {
+  const first = await pages.next();
+  const rest = first.done === true ? [] : continued(first.value, pages, context, onBroken);
+  const body = ReadableStream.from(rest).pipeThrough(new TextEncoderStream());
+  return context.body(body, 200, { "content-type": contentType });
 }
 
 /** An error that left this stream would be written to the console by who reads it. */

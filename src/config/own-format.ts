@@ -156,7 +156,8 @@ function checkRouting(root: YamlNode, hasLmtp: boolean, faults: FaultCollector):
   }
   const list = valueOf(routing, "tables");
   if (list !== undefined && list.kind !== "sequence") return;
-  if (hasLmtp && (list === undefined || list.items.length === 0) && fallback === undefined)
+  const hasDirectory = entryOf(root, "directory") !== undefined;
+  if (hasLmtp && (list === undefined || list.items.length === 0) && fallback === undefined && !hasDirectory)
     faults.warn(
       entryOf(root, "routing")?.keyOffset ?? root.offset,
       "no table is asked and there is no fallback: every recipient is unknown",

@@ -132,8 +132,8 @@ export interface ImportOptions {
   readonly author: Author;
   /** Counts what would change, and changes nothing. Default: false. */
   readonly dryRun?: boolean;
-  /** Sets also those whose mailbox a move has put elsewhere. Default: false. */
-  readonly overMoves?: boolean;
+  /** Leaves alone users whose last move put the mailbox in one of these backends, and who are to be in another. Default: none. */
+  readonly respectMovesTo?: readonly string[];
   /** Called a few times a second with what has been done so far. */
   readonly onProgress?: (soFar: ImportReport) => void;
   /** Ends it after the batch under way; the promise then rejects with the signal's reason. */

@@ -3,6 +3,19 @@ import { test } from "node:test";
 import * as v from "valibot";
 import { directorySchema, toDirectoryOptions } from "./options.ts";
 
+const keepOf = (given?: string): unknown => {
+  const parsed = v.safeParse(directorySchema, new Map(given === undefined ? [] : [["keep_history", given]]));
+  return parsed.success ? toDirectoryOptions(parsed.output).keepHistoryMs : parsed.issues[0].message;
+};
+
+test("how long history is kept", () => {
+  assert.equal(keepOf(), 365 * 86_400_000);
+  assert.equal(keepOf("90d"), 90 * 86_400_000);
+  assert.equal(keepOf("forever"), undefined);
+  for (const bad of ["0d", "90", "2h", "-1d", "100000d"])
+    assert.equal(keepOf(bad), `expected days, such as 365d, or forever, got "${bad}"`);
+});
+
 const parse = (store?: string): unknown => {
   const given = new Map(store === undefined ? [] : [["store", store]]);
   const parsed = v.safeParse(directorySchema, given);

@@ -25,6 +25,13 @@ const DIRECTORY: DirectoryState = {
     ["old", 7],
     ["gone", 1],
   ]),
+  moves: {
+    active: new Map([
+      ["pre-sync", 3],
+      ["lock", 0],
+    ]),
+    ended: new Map([["done", 5]]),
+  },
 };
 
 const delivery = (backend: string, status: DeliveryRecord["status"]): DeliveryRecord => ({
@@ -78,7 +85,7 @@ test("a directory adds holds, their oldest age in seconds and users; one that fa
   let directory: () => Promise<DirectoryState> = () => Promise.resolve(DIRECTORY);
   const metrics = createMetrics({ ...STATE, directory: () => directory() });
   const ofDirectory = async (): Promise<readonly string[]> =>
-    (await read(metrics)).filter((line) => /_(directory|hold)/.test(line));
+    (await read(metrics)).filter((line) => /_(directory|hold|moves)/.test(line));
   const want = [
     "mailshunt_directory_up 1",
     'mailshunt_directory_users{backend="old"} 7',
@@ -86,6 +93,9 @@ test("a directory adds holds, their oldest age in seconds and users; one that fa
     'mailshunt_directory_users{backend="gone"} 1',
     "mailshunt_holds 2",
     "mailshunt_hold_oldest_age_seconds 90.5",
+    'mailshunt_moves_active{phase="pre-sync"} 3',
+    'mailshunt_moves_active{phase="lock"} 0',
+    'mailshunt_moves_ended_total{outcome="done"} 5',
   ];
   assert.deepEqual(await ofDirectory(), want);
   directory = () => Promise.reject(new Error("busy"));

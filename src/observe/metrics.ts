@@ -25,6 +25,8 @@ export interface DirectoryState {
   readonly oldestHoldMs: number;
   /** Entries by backend, those of missing ones included. */
   readonly users: ReadonlyMap<string, number>;
+  /** Those under way by phase, and those that have ended since the start by how. */
+  readonly moves: { readonly active: ReadonlyMap<string, number>; readonly ended: ReadonlyMap<string, number> };
 }
 
 export interface BackendState {
@@ -158,6 +160,14 @@ export function createMetrics(state: MetricsState): MetricsPage {
     [],
     (gauge, { oldestHoldMs }) => gauge.set({}, oldestHoldMs / 1000),
   );
+
+  newDirectoryGauge("mailshunt_moves_active", "Moves that have not ended.", ["phase"], (gauge, { moves }) => {
+    for (const [phase, count] of moves.active) gauge.set({ phase }, count);
+  });
+  newCounter("mailshunt_moves_ended_total", "Moves that have ended.", ["outcome"], (counter) => {
+    if (directory === undefined || directory === "failed") return;
+    for (const [outcome, count] of directory.moves.ended) counter.inc({ outcome }, count);
+  });
 
   function newDirectoryGauge(
     name: string,

@@ -29,6 +29,8 @@ export interface TablesContext {
   readonly say: (level: LogLevel, text: string) => void;
   /** The router and the directory that go with these tables, once they are open. */
   readonly views?: TableViews;
+  /** A table was written: resolves when other processes have forgotten what they knew of these keys, too. Never rejects. */
+  readonly onWritten?: ((name: string, keys: readonly string[]) => Promise<void>) | undefined;
 }
 
 /** All tables of a configuration, by name. */
@@ -105,8 +107,7 @@ export function openTables(
       }
       return guardSource(source, settings.common.guard, sourceContext);
     };
-    const make = (guarded: GuardedSource): Table =>
-      makeTable(name, settings.common, guarded, context.clock, dependents);
+    const make = (guarded: GuardedSource): Table => makeTable(name, settings.common, guarded, context, dependents);
     if (type.kind === "composite") {
       const faces = { exact: openSource("exact"), ruled: openSource("ruled") };
       composites.push(faces.exact, faces.ruled);
@@ -171,7 +172,7 @@ function makeTable(
   name: string,
   { value, cache: cacheOptions }: CommonOptions,
   guarded: GuardedSource,
-  clock: Clock,
+  { clock, onWritten }: TablesContext,
   dependents: ReadonlyMap<string, readonly (() => void)[]>,
 ): Table {
   const cache = cacheOptions && new Cache(cacheOptions, clock, guarded.lookup);
@@ -190,6 +191,7 @@ function makeTable(
     forget(...keys);
     const outcome = (await write?.(changes)) ?? { kind: "failed", reason: "it cannot be written" };
     forget(...keys);
+    await onWritten?.(name, keys);
     return outcome;
   }
 

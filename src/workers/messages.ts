@@ -59,6 +59,8 @@ export interface WorkerQuestions {
     answer: WorkerDrain;
   };
   readonly report: { asked: { readonly maxDeliveries: number }; answer: WorkerReport };
+  /** Drops what it knows of these keys of a table. */
+  readonly forget: { asked: { readonly table: string; readonly keys: readonly string[] }; answer: object };
   /** When a login of the user was last let through, on the wall clock in ms. */
   readonly "last-login": { asked: { readonly user: string }; answer: { readonly atMs: number } };
 }
@@ -86,9 +88,11 @@ export type ToWorker =
   /** The user's last hold is gone. */
   | { readonly kind: "released"; readonly user: string }
   | { readonly kind: "backend"; readonly name: string; readonly isDisabled: boolean }
+  /** It has been rotated. */
+  | { readonly kind: "reopen-log" }
   /** Empty every cache. */
   | { readonly kind: "flush" }
-  /** An uncertain delivery is written down. */
+  /** An uncertain delivery is written down, or what was written to a table is known to all. */
   | { readonly kind: "noted"; readonly request: number }
   /** One more of this quota. */
   | { readonly kind: "granted"; readonly key: string }
@@ -102,6 +106,7 @@ export type FromWorker =
   | { readonly kind: "refused"; readonly reasons: readonly string[] }
   | { readonly kind: "answer"; readonly request: number; readonly answer: Answered<QuestionKind> }
   | { readonly kind: "uncertain"; readonly request: number; readonly delivery: LeftDelivery }
+  | { readonly kind: "written"; readonly request: number; readonly table: string; readonly keys: readonly string[] }
   | { readonly kind: "want"; readonly key: string; readonly isPatient: boolean }
   /** One of this quota is given back, as was claimed or owed. */
   | { readonly kind: "given"; readonly key: string }

@@ -69,6 +69,7 @@ export class WorkerProcess implements Leaseholder {
           this.#waiting.get(message.request)?.(message.answer);
           return void this.#waiting.delete(message.request);
         case "uncertain":
+        case "written":
         case "want":
         case "given":
         case "kept":
@@ -113,6 +114,10 @@ export class WorkerProcess implements Leaseholder {
       this.#waiting.set(request, resolve);
       this.tell({ ...asked, kind, request } as unknown as ToWorker);
     });
+  }
+
+  noted(request: number): void {
+    this.tell({ kind: "noted", request });
   }
 
   lease(kind: "granted" | "denied" | "claim", key: string): void {

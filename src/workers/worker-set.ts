@@ -3,7 +3,6 @@ import type { LogLevel } from "../core/log.ts";
 import type {
   Answered,
   Asked,
-  FromWorker,
   LeftDelivery,
   QuestionKind,
   ToWorker,
@@ -34,6 +33,8 @@ export interface WorkerSetParts {
   readonly say: (level: LogLevel, text: string) => void;
   /** Writes it down. Until it resolves the delivery counts as under way. Never rejects. */
   readonly onUncertain: (delivery: LeftDelivery) => Promise<void>;
+  /** One has written a table: the others shall know. Never rejects. */
+  readonly onWritten: (table: string, keys: readonly string[]) => Promise<void>;
   /** A worker has died. Until it resolves, drains wait for that worker: what it had sent is not known. Never rejects. */
   readonly onCrashed: (why: string) => Promise<void>;
 }
@@ -153,6 +154,11 @@ export class WorkerSet {
     };
   }
 
+  /** Resolves when no worker answers any more by what it knew of these keys. */
+  async forget(table: string, keys: readonly string[]): Promise<void> {
+    await Promise.all(this.#serving.map((each) => this.#ask(each, "forget", { table, keys })));
+  }
+
   /** When a login was last let through in any worker, on the wall clock in ms. */
   async lastLoginMs(user: string): Promise<number> {
     const answers = await Promise.all(this.#serving.map((each) => this.#ask(each, "last-login", { user })));
@@ -270,7 +276,9 @@ export class WorkerSet {
   ): void {
     switch (message.kind) {
       case "uncertain":
-        return void this.#note(message, worker);
+        return void this.#parts.onUncertain(message.delivery).then(() => worker.noted(message.request));
+      case "written":
+        return void this.#parts.onWritten(message.table, message.keys).then(() => worker.noted(message.request));
       case "want":
         return this.#shares.want(worker, message.key, message.isPatient);
       case "given":
@@ -278,11 +286,6 @@ export class WorkerSet {
       case "kept":
         return this.#shares.kept(worker, message.key);
     }
-  }
-
-  async #note({ request, delivery }: Extract<FromWorker, { kind: "uncertain" }>, worker: WorkerProcess): Promise<void> {
-    await this.#parts.onUncertain(delivery);
-    worker.tell({ kind: "noted", request });
   }
 
   async #onEnded(worker: WorkerProcess, how: string): Promise<void> {

@@ -111,6 +111,11 @@ export async function startApi(t: TestContext, options: ApiOptions = {}): Promis
     tables: new Map([["users", TABLE]]),
     hasBackend: (name) => BACKENDS.some((backend) => backend.name === name),
   });
+  const withoutEntries = createRouter({
+    options: routing,
+    tables: new Map([["users", TABLE]]),
+    hasBackend: (name) => BACKENDS.some((backend) => backend.name === name),
+  });
   const toWire = (given: string): string => Buffer.from(given).toString("latin1");
   const disabled = new Set<string>();
   const backends = (): BackendStatus[] =>
@@ -155,6 +160,11 @@ export async function startApi(t: TestContext, options: ApiOptions = {}): Promis
       const lmtp = route.kind === "deliver" ? BACKENDS.find(({ name }) => name === route.backend)?.lmtp : undefined;
       return { route, questions, lmtp };
     },
+    routeByTables: async (user) => withoutEntries.route(toWire(user)),
+    loginPlace: (backend, service) =>
+      backend === "new"
+        ? { address: { host: "10.0.0.2", port: service === "pop3" ? 110 : 143 }, tls: "none" }
+        : undefined,
     table: (name) => (name === "users" ? TABLE : undefined),
     tableNames: () => ["users"],
     flush: () => undefined,

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { endpointsOf } from "../../src/admin/app.ts";
+import { DirectoryFailed } from "../../src/directory/directory-failed.ts";
+import { newMove } from "../support/directory-contract-parts.ts";
 import { newDelivery, query, startApi } from "./api.ts";
-import type { RawBody } from "./api.ts";
+import type { Answered, RawBody } from "./api.ts";
 
 const errorsOf = (json: unknown): readonly unknown[] => (json as { errors: unknown[] }).errors;
 
@@ -61,6 +63,7 @@ test("status tells what is under way, the oldest first, and counts holds and use
       { user, owner: "a", reason: "", deadlineMs: clock.wallMs() + 1 },
       { who: "t", why: "" },
     );
+  await directory.moves.create([newMove("m", "a1")], { who: "t", why: "" });
   const { json } = await ask("GET", "/v1/status");
   assert.deepEqual(json, {
     version: "1.2.3",
@@ -81,6 +84,7 @@ test("status tells what is under way, the oldest first, and counts holds and use
     },
     holds: 2,
     users: { old: 1 },
+    moves: { planned: 1 },
   });
   assert.equal((await ask("GET", "/v1/status?deliveries=x")).status, 422);
 });
@@ -99,17 +103,61 @@ test("without a directory status has neither holds nor users, and what needs one
   });
 });
 
-test("a backend is taken out and in again", async (t) => {
-  const { ask } = await startApi(t);
+test("a backend is taken out and in again, and the directory keeps it", async (t) => {
+  const { ask, directory, clock } = await startApi(t);
   const states = (json: unknown): string[] =>
     (json as { backends: { name: string; state: string }[] }).backends.map(({ name, state }) => `${name} ${state}`);
-  const out = await ask("POST", "/v1/backends/disabled", { body: { backend: "old", disabled: true } });
+  const since = new Date(clock.wallMs()).toISOString();
+  const asked = { backend: "old", disabled: true, why: "disk" };
+  const out = await ask("POST", "/v1/backends/disabled", { body: asked });
   assert.deepEqual(states(out.json), ["old disabled", "new down"]);
+  assert.partialDeepStrictEqual(out.json, {
+    kept: true,
+    backends: [{ name: "old", disabled: { since, who: "admin", why: "disk" } }],
+  });
+  assert.deepEqual(
+    directory.backends.disabled().map(({ backend }) => backend),
+    ["old"],
+  );
   assert.deepEqual(states((await ask("GET", "/v1/backends")).json), ["old disabled", "new down"]);
   const back = await ask("POST", "/v1/backends/disabled", { body: { backend: "old", disabled: false } });
   assert.deepEqual(states(back.json), ["old up", "new down"]);
   const none = await ask("POST", "/v1/backends/disabled", { body: { backend: "older", disabled: true } });
-  assert.deepEqual([none.status, (none.json as { detail: string }).detail], [404, 'there is no backend "older"']);
+  assert.deepEqual(
+    [none.status, (none.json as { detail: string }).detail],
+    [404, 'there is no backend "older": known are old, new; did you mean "old"?'],
+  );
+  assert.deepEqual(directory.backends.disabled(), []);
+});
+
+test("a backend that the configuration no longer has can be enabled, once", async (t) => {
+  const { ask, directory } = await startApi(t);
+  await directory.backends.setDisabled("gone", true, { who: "t", why: "" });
+  const enable = (): Promise<Answered> =>
+    ask("POST", "/v1/backends/disabled", { body: { backend: "gone", disabled: false } });
+  assert.equal((await enable()).status, 200);
+  assert.deepEqual(directory.backends.disabled(), []);
+  assert.equal((await enable()).status, 404);
+});
+
+test("a backend is not taken out when the directory cannot keep it, and without a directory until the end alone", async (t) => {
+  const failing = await startApi(t, {
+    wrap: (directory) => ({
+      ...directory,
+      backends: {
+        ...directory.backends,
+        setDisabled: () => Promise.reject(new DirectoryFailed("DIRECTORY_FULL", "the disk is full")),
+      },
+    }),
+  });
+  const body = { backend: "old", disabled: true };
+  const refused = await failing.ask("POST", "/v1/backends/disabled", { body });
+  assert.deepEqual([refused.status, (refused.json as { detail: string }).detail], [503, "the disk is full"]);
+  assert.equal((await failing.services.backends())[0]?.isDisabled, false);
+
+  const without = await startApi(t, { hasDirectory: false });
+  const { json } = await without.ask("POST", "/v1/backends/disabled", { body });
+  assert.partialDeepStrictEqual(json, { kept: false, backends: [{ name: "old", state: "disabled" }] });
 });
 
 test("route tells the decision, its source and the tables asked", async (t) => {

@@ -102,7 +102,10 @@ test("an entry is set, set again, and its backend has to be there", async (t) =>
   assert.deepEqual(await put({ user: "ada", backend: "old" }), { user: "ada", from: "old", to: "old", changed: false });
   assert.deepEqual(await put({ user: "ada", backend: "new" }), { user: "ada", from: "old", to: "new", changed: true });
   const refused = await ask("PUT", "/v1/user", { body: { user: "ada", backend: "older" } });
-  assert.deepEqual([refused.status, detailOf(refused.json)], [422, 'there is no backend "older": known are old, new']);
+  assert.deepEqual(
+    [refused.status, detailOf(refused.json)],
+    [422, 'there is no backend "older": known are old, new; did you mean "old"?'],
+  );
   const history = (await ask("GET", query("/v1/history", { user: "ada" }))).json;
   const { id: first } = (history as { changes: { id: number }[] }).changes[0] ?? { id: 0 };
   assert.deepEqual(history, {
@@ -323,6 +326,18 @@ for (const key of ["localpart", "address"] as const)
     assert.deepEqual(report.faults, []);
     assert.deepEqual(to.directory.users.list(), from.directory.users.list());
   });
+
+test("perdition's map has those whose backend says where to log in", async (t) => {
+  const api = await startApi(t);
+  await importLines(api, "a1,old\na2,new\na3,new\n");
+  const { text, type } = await api.ask("GET", "/v1/users/export/perdition");
+  assert.equal(type, "text/plain; charset=utf-8");
+  const leftOut = '# left out: 1 user of backend "old", which has no "imap" in the configuration\n';
+  assert.equal(text, `a2:10.0.0.2:143\na3:10.0.0.2:143\n${leftOut}`);
+  const pop3 = await api.ask("GET", "/v1/users/export/perdition?service=pop3&backend=new&prefix=a3");
+  assert.equal(pop3.text, "a3:10.0.0.2:110\n");
+  assert.equal((await api.ask("GET", "/v1/users/export/perdition?service=smtp")).status, 422);
+});
 
 test("export filters, and an empty one is empty", async (t) => {
   const api = await startApi(t);

@@ -81,37 +81,35 @@ export function testImports(contract: DirectoryContract): void {
     assert.equal(directory.history("other").length, 2);
   });
 
-  directoryTest(
-    "an import leaves alone whose mailbox a move has put elsewhere, unless it is told to",
-    async (opened) => {
-      const { directory, clock } = opened;
-      await directory.users.set("moved", "old", ADMIN);
-      await directory.users.set("other", "new", ADMIN);
-      await directory.moves.create([newMove("m", "moved")], ADMIN);
-      const hold = { user: "moved", owner: "move:m", reason: "", deadlineMs: clock.wallMs() + 9 };
-      const { generation } = await directory.holds.place(hold, ADMIN);
-      const mover = { who: "move:m", why: "" };
-      const step = { entryJson: "1", state: "done", isActive: false };
-      await directory.moves.switch({ moveId: "m", backend: "new", generation, nowMs: clock.wallMs(), step }, mover);
-      const entries = ["moved", "other"].map((user) => ({ user, backend: "old" }));
-      const wanted = {
-        ...NOTHING,
-        read: 2,
-        changed: 1,
-        contradicted: 1,
-        contradictions: [{ user: "moved", backend: "old", movedTo: "new", moveId: "m" }],
-      };
-      assert.deepEqual(await directory.users.import(entries, { ...IMPORT, dryRun: true }), wanted);
-      assert.deepEqual(await directory.users.import(entries, IMPORT), wanted);
-      assert.equal(directory.findBackend("moved"), "new");
-      const over = await directory.users.import(entries, { ...IMPORT, overMoves: true });
-      assert.deepEqual(over, { ...NOTHING, read: 2, changed: 1, unchanged: 1 });
-      assert.equal(directory.findBackend("moved"), "old");
-      // Where the mailbox is, the user may always be.
-      const back = await directory.users.import([{ user: "moved", backend: "new" }], IMPORT);
-      assert.deepEqual(back, { ...NOTHING, read: 1, changed: 1 });
-    },
-  );
+  directoryTest("an import that respects moves leaves alone whose mailbox is elsewhere", async (opened) => {
+    const { directory, clock } = opened;
+    await directory.users.set("moved", "old", ADMIN);
+    await directory.users.set("other", "new", ADMIN);
+    await directory.moves.create([newMove("m", "moved")], ADMIN);
+    const hold = { user: "moved", owner: "move:m", reason: "", deadlineMs: clock.wallMs() + 9 };
+    const { generation } = await directory.holds.place(hold, ADMIN);
+    const mover = { who: "move:m", why: "" };
+    const step = { entryJson: "1", state: "done", isActive: false };
+    await directory.moves.switch({ moveId: "m", backend: "new", generation, nowMs: clock.wallMs(), step }, mover);
+    const entries = ["moved", "other"].map((user) => ({ user, backend: "old" }));
+    const wanted = {
+      ...NOTHING,
+      read: 2,
+      changed: 1,
+      contradicted: 1,
+      contradictions: [{ user: "moved", backend: "old", movedTo: "new", moveId: "m" }],
+    };
+    const respectful = { ...IMPORT, respectMovesTo: ["old", "new"] };
+    assert.deepEqual(await directory.users.import(entries, { ...respectful, dryRun: true }), wanted);
+    assert.deepEqual(await directory.users.import(entries, respectful), wanted);
+    assert.equal(directory.findBackend("moved"), "new");
+    const over = await directory.users.import(entries, { ...IMPORT, respectMovesTo: ["old"] });
+    assert.deepEqual(over, { ...NOTHING, read: 2, changed: 1, unchanged: 1 });
+    assert.equal(directory.findBackend("moved"), "old");
+    // Where the mailbox is, the user may always be.
+    const back = await directory.users.import([{ user: "moved", backend: "new" }], respectful);
+    assert.deepEqual(back, { ...NOTHING, read: 1, changed: 1 });
+  });
 
   directoryTest(
     "entries come in any order, and the last one of each user counts, however far apart",

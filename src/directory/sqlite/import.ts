@@ -35,7 +35,7 @@ type Counts = { -readonly [Key in keyof ImportReport]: ImportReport[Key] };
  */
 export async function runImport(
   source: AsyncIterable<UserEntry> | Iterable<UserEntry>,
-  { author, dryRun: isDryRun = false, overMoves: isOverMoves = false, onProgress }: Omit<ImportOptions, "signal">,
+  { author, dryRun: isDryRun = false, respectMovesTo = [], onProgress }: Omit<ImportOptions, "signal">,
   { path, writer, clock, signal }: ImportParts,
 ): Promise<ImportReport> {
   signal.throwIfAborted();
@@ -56,7 +56,7 @@ export async function runImport(
   async function write(packed: string): Promise<ImportAnswer> {
     const result = await writer.write(
       "importUsers",
-      { packed, isDryRun, isOverMoves },
+      { packed, isDryRun, respectMovesTo },
       { ...author, atMs: clock.wallMs() },
     );
     counts.created += result.created;

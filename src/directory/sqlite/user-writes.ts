@@ -8,8 +8,7 @@ import { prepareQuery } from "./query.ts";
 export interface ImportBatch {
   readonly packed: string;
   readonly isDryRun: boolean;
-  /** Sets also those whose mailbox a move has put elsewhere. */
-  readonly isOverMoves: boolean;
+  readonly respectMovesTo: readonly string[];
 }
 
 export interface ImportBatchResult {
@@ -120,13 +119,13 @@ export function createUserWriter(db: DatabaseSync, openAct: (act: Act) => Record
       return { kind: "unset", from };
     },
 
-    importUsers({ packed, isDryRun, isOverMoves }, act) {
+    importUsers({ packed, isDryRun, respectMovesTo }, act) {
       const backends = openBackends();
       const record = openAct(act);
       const refusals: { user: string; moveId: string }[] = [];
       const mayRefuse = anyActiveMove.one() !== undefined;
       const contradictions: Contradiction[] = [];
-      const mayContradict = !isOverMoves && anySwitched.one() !== undefined;
+      const mayContradict = respectMovesTo.length > 0 && anySwitched.one() !== undefined;
       let contradicted = 0;
       let created = 0;
       let changed = 0;
@@ -152,7 +151,7 @@ export function createUserWriter(db: DatabaseSync, openAct: (act: Act) => Record
           continue;
         }
         const [moveId, movedTo] = (mayContradict ? lastSwitched.one(user) : undefined) ?? [];
-        if (moveId !== undefined && movedTo !== undefined && movedTo !== name) {
+        if (moveId !== undefined && movedTo !== undefined && movedTo !== name && respectMovesTo.includes(movedTo)) {
           contradicted += 1;
           if (contradicted <= MAX_LISTED) contradictions.push({ user, backend: name, movedTo, moveId });
           continue;
