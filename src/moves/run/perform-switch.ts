@@ -29,9 +29,10 @@ export async function performSwitch(
       if (wasWritten(context.parts.directory, context.subject.moveId, position)) return { kind: "switched" };
       return toSwitched(await commit(cutover, context, entries));
     });
-  const { directory } = context.parts;
+  const { directory, clock } = context.parts;
   const latest = directory.uncertain.latest(context.subject.user);
-  if (latest !== undefined && latest.atMs >= cutover.drainedMs)
+  // What is yet to come by a clock that was set back, the drain has waited for.
+  if (latest !== undefined && latest.atMs >= cutover.drainedMs && latest.atMs <= clock.wallMs())
     return { kind: "failed", reason: "a delivery has become uncertain since the drain" };
   try {
     return toSwitched(await commit(cutover, context, entries));
