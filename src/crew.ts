@@ -60,7 +60,14 @@ export function createCrew({ engine, holding, start, clock, say }: CrewParts): C
       async onCrashed(why) {
         const held = holding();
         held?.moves.interrupt(why);
-        await held?.keeper.onWorkerDied(why);
+        try {
+          await held?.keeper.onEveryoneUncertain(why);
+        } catch (error) {
+          say(
+            "error",
+            `that is remembered only until this daemon ends: ${error instanceof Error ? error.message : String(error)}`,
+          );
+        }
       },
     });
     await workers.start({ contents, listeners: fdsOf(engine.listeners.listeners), quotas: quotasOf(config) });

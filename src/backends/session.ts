@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import type { Clock } from "../core/clock.ts";
 import { Deadline } from "../core/deadline.ts";
 import { Connection } from "../net/connection.ts";
-import { describePeer, dial } from "../net/dialer.ts";
+import { describePeer, dialForSmallReads } from "../net/dialer.ts";
 import type { Capabilities } from "../protocols/lmtp/capabilities.ts";
 import { INITIAL_HANDSHAKE, onHandshakeReply, type HandshakeState } from "../protocols/lmtp/client-handshake.ts";
 import { describeReply, type Reply } from "../protocols/lmtp/reply.ts";
@@ -75,7 +75,7 @@ export class BackendSession {
     this.#opening = opening;
     this.#waitingSinceMs = context.clock.nowMs();
     this.#deadline = new Deadline(context.clock, () => this.#onMissed());
-    this.#socket = dial(options.lmtp);
+    this.#socket = dialForSmallReads(options.lmtp);
     this.#connection = new Connection(this.#socket, {
       onData: (chunk) => this.#onData(chunk),
       onDrain: () => this.#user?.onDrain(),

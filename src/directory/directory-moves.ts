@@ -67,12 +67,15 @@ export interface MoveReads {
 }
 
 export interface MoveStep {
+  /** Entries that come before it, in the same commit. */
+  readonly earlierJson?: readonly string[];
   readonly entryJson: string;
   readonly state: string;
   readonly isActive: boolean;
 }
 
 export type AppendResult =
+  /** @property position of the step's last entry */
   | { readonly kind: "appended"; readonly position: number }
   /** A move that had ended was to be active again, and the user has another one. */
   | MoveActive;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
 import { newMove } from "../../test/support/directory-contract-parts.ts";
@@ -13,6 +14,15 @@ import { Deliveries } from "../relay/deliveries.ts";
 import type { Delivery, DeliveryStage } from "../relay/deliveries.ts";
 import { HoldKeeper, LOOK_EVERY_MS } from "./hold-keeper.ts";
 import type { DrainOutcome } from "./hold-keeper.ts";
+
+/** As a daemon does that is killed. */
+async function leaveUnclean(folder: string): Promise<void> {
+  const path = join(folder, "directory.db");
+  await (await openDirectory({ store: { kind: "sqlite", path } })).close();
+  const db = new DatabaseSync(path);
+  db.exec("UPDATE states SET value = 1 WHERE name = 'is_open'");
+  db.close();
+}
 
 const SETTLE_MS = 60_000;
 const TIMEOUT_MS = 600_000;
@@ -294,13 +304,52 @@ test("after a daemon that was killed everyone is uncertain", async (t) => {
   assert.deepEqual(await holding, { kind: "drained", waitedFor: 0, cut: 0, settledMs: SETTLE_MS });
 });
 
+for (const [how, byMs] of [
+  ["ahead", 3_600_000],
+  ["back", -3_600_000],
+] as const) {
+  test(`what is uncertain settles just as long when the clock is set ${how}`, async (t) => {
+    const { keeper, clock, hold, pass, start, deliveries } = await setUp(t);
+    const delivery = start("bob");
+    await keeper.onUncertain(delivery);
+    deliveries.remove(delivery);
+    clock.setWall(clock.wallMs() + byMs);
+    const held = hold("bob");
+    await pass(SETTLE_MS - 1);
+    let isOver = false;
+    void held.then(() => (isOver = true));
+    await pass(0);
+    assert.equal(isOver, false);
+    await pass(1);
+    assert.equal((await held).kind, "drained");
+  });
+
+  test(`everyone is uncertain just as long when the clock is set ${how} after a start that was not clean`, async (t) => {
+    const folder = scratchFolder(t);
+    await leaveUnclean(folder);
+    const { clock, hold, pass } = await setUp(t, folder);
+    clock.setWall(clock.wallMs() + byMs);
+    const held = hold("bob");
+    await pass(SETTLE_MS - 1);
+    let isOver = false;
+    void held.then(() => (isOver = true));
+    await pass(0);
+    assert.equal(isOver, false);
+    await pass(1);
+    assert.equal((await held).kind, "drained");
+  });
+}
+
 test("what settles after the drain's time is over is told at once", async (t) => {
-  const { hold, directory, clock } = await setUp(t);
-  const atMs = clock.wallMs() + TIMEOUT_MS;
-  await directory.uncertain.add({ user: "ada", backend: "old", session: "S", atMs });
-  assert.deepEqual(await hold("ada"), {
+  const { keeper, hold, clock, start, deliveries, pass } = await setUp(t);
+  const delivery = start("ada");
+  const held = hold("ada");
+  await pass(TIMEOUT_MS - SETTLE_MS + 1);
+  await keeper.onUncertain(delivery);
+  deliveries.remove(delivery);
+  assert.deepEqual(await held, {
     kind: "uncertain",
-    untilMs: atMs + SETTLE_MS,
+    untilMs: clock.wallMs() + SETTLE_MS,
     why: "a delivery to old had no answer",
   });
 });

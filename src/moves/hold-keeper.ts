@@ -69,6 +69,8 @@ const FORGET_EVERY_MS = 3_600_000;
 /** For how long they are kept at least, in ms: `settle` may be made longer. */
 const KEEP_UNCERTAIN_MS = 86_400_000;
 
+const UNCLEAN = "the daemon before did not end in order";
+
 const EXPIRY: Author = { who: "mailshunt", why: "the deadline has passed" };
 
 interface Settling {
@@ -76,13 +78,24 @@ interface Settling {
   readonly why: string;
 }
 
+interface Happened {
+  /** On the monotonic clock, in ms. */
+  readonly atMs: number;
+  readonly why: string;
+}
+
 /** Pauses users and lets them go on: the one place that pairs a hold with its drain. */
 export class HoldKeeper {
   readonly #parts: HoldKeeperParts;
-  /** Uncertain deliveries that could not be written down, by user: until when. */
-  readonly #unwritten = new Map<string, Settling>();
-  /** The same for a worker's end. */
-  #unwrittenEnd: Settling | undefined;
+  /**
+   * The last uncertain delivery of a user in this process, by the monotonic clock: the wall clock may be set, and what could
+   * not be written down stands here alone.
+   */
+  readonly #lately = new Map<string, Happened>();
+  /** When everyone became uncertain in this process, by the same clock. */
+  #everyone: Happened | undefined;
+  /** When this daemon began, on the monotonic clock in ms. */
+  readonly #startedMs: number;
   #timer: Timer | undefined;
   #looking: Promise<void> = Promise.resolve();
   #isClosed = false;
@@ -92,7 +105,9 @@ export class HoldKeeper {
 
   constructor(parts: HoldKeeperParts) {
     this.#parts = parts;
-    this.#forgottenMs = parts.clock.nowMs();
+    this.#startedMs = parts.clock.nowMs();
+    if (parts.directory.startedUnclean) this.#everyone = { atMs: this.#startedMs, why: UNCLEAN };
+    this.#forgottenMs = this.#startedMs;
     this.#watch();
   }
 
@@ -144,14 +159,14 @@ export class HoldKeeper {
 
   /** The store may hold, or may yet take, what this delivery sent. Resolves when it is written down; never rejects. */
   async onUncertain(delivery: AwaitedDelivery): Promise<void> {
-    const { directory, clock, say, options } = this.#parts;
+    const { directory, clock, say } = this.#parts;
     const { user, session, backend = "none" } = delivery;
-    const atMs = clock.wallMs();
+    // The newest are the last.
+    this.#lately.delete(user);
+    this.#lately.set(user, { atMs: clock.nowMs(), why: unanswered(backend) });
     try {
-      await directory.uncertain.add({ user, backend, session, atMs });
+      await directory.uncertain.add({ user, backend, session, atMs: clock.wallMs() });
     } catch (error) {
-      const { settleMs } = options().drain;
-      this.#unwritten.set(user, { untilMs: atMs + settleMs, why: unanswered(backend) });
       say(
         "error",
         `uncertain delivery for ${user} to ${backend} (session ${session}) could not be written down, and is remembered ` +
@@ -160,16 +175,11 @@ export class HoldKeeper {
     }
   }
 
-  /** A worker has died: what it had sent, for whomever, may still arrive. As `onUncertain`. */
-  async onWorkerDied(why: string): Promise<void> {
-    const { directory, clock, say, options } = this.#parts;
-    const atMs = clock.wallMs();
-    try {
-      await directory.uncertain.addEveryone(atMs, why);
-    } catch (error) {
-      this.#unwrittenEnd = { untilMs: atMs + options().drain.settleMs, why };
-      say("error", `that a worker has died is remembered only until this daemon ends: ${reasonOf(error)}`);
-    }
+  /** What a process had sent is not known any more. To be called in the turn in which that is known. @throws DirectoryFailed */
+  async onEveryoneUncertain(why: string): Promise<void> {
+    const { directory, clock } = this.#parts;
+    this.#everyone = { atMs: clock.nowMs(), why };
+    await directory.uncertain.addEveryone(clock.wallMs(), why);
   }
 
   /** Resolves when it touches the directory no more. */
@@ -180,18 +190,28 @@ export class HoldKeeper {
   }
 
   #uncertainUntil(user: string): Settling | undefined {
+    const { clock } = this.#parts;
+    const known = [this.#lately.get(user), this.#everyone].filter((one) => one !== undefined);
+    const left = known.map(({ atMs, why }) => ({ leftMs: this.#leftOf(atMs), why }));
+    const longest = [this.#writtenLeft(user), ...left].reduce((a, b) => (b.leftMs > a.leftMs ? b : a));
+    return longest.leftMs <= 0 ? undefined : { untilMs: clock.wallMs() + longest.leftMs, why: longest.why };
+  }
+
+  /** How long something still has to settle. @param atMs on the monotonic clock */
+  #leftOf(atMs: number): number {
+    const { clock, options } = this.#parts;
+    return atMs + options().drain.settleMs - clock.nowMs();
+  }
+
+  /** Of what the directory keeps, which is all that is known of daemons before this one. */
+  #writtenLeft(user: string): { readonly leftMs: number; readonly why: string } {
     const { directory, clock, options } = this.#parts;
     const latest = directory.uncertain.latest(user);
-    const written =
-      latest === undefined
-        ? undefined
-        : {
-            untilMs: latest.atMs + options().drain.settleMs,
-            why: latest.kind === "everyone" ? latest.why : unanswered(latest.backend),
-          };
-    const known = [written, this.#unwritten.get(user), this.#unwrittenEnd].filter((each) => each !== undefined);
-    const latestEnd = known.sort((a, b) => b.untilMs - a.untilMs)[0];
-    return latestEnd === undefined || latestEnd.untilMs <= clock.wallMs() ? undefined : latestEnd;
+    if (latest === undefined) return { leftMs: 0, why: "" };
+    const why = latest.kind === "everyone" ? latest.why : unanswered(latest.backend);
+    const ageMs = clock.wallMs() - latest.atMs;
+    // Yet to come: the clock was set back since a daemon before us wrote it, or this one, which has it in `#lately`.
+    return { leftMs: ageMs < 0 ? this.#leftOf(this.#startedMs) : options().drain.settleMs - ageMs, why };
   }
 
   async #release(release: Release, author: Author): Promise<ReleaseResult> {
@@ -237,11 +257,13 @@ export class HoldKeeper {
 
   async #forgetSettled(): Promise<void> {
     const { directory, clock, options } = this.#parts;
-    const nowMs = clock.wallMs();
-    for (const [user, { untilMs }] of this.#unwritten) if (untilMs <= nowMs) this.#unwritten.delete(user);
+    for (const [user, { atMs }] of this.#lately) {
+      if (this.#leftOf(atMs) > 0) break;
+      this.#lately.delete(user);
+    }
     if (clock.nowMs() - this.#forgottenMs < FORGET_EVERY_MS) return;
     this.#forgottenMs = clock.nowMs();
-    await directory.uncertain.forget(nowMs - Math.max(KEEP_UNCERTAIN_MS, 2 * options().drain.settleMs));
+    await directory.uncertain.forget(clock.wallMs() - Math.max(KEEP_UNCERTAIN_MS, 2 * options().drain.settleMs));
   }
 }
 

@@ -1,11 +1,21 @@
-import { connect, type Socket } from "node:net";
+import { connect, type NetConnectOpts, type Socket } from "node:net";
 import type { Endpoint } from "../core/endpoint.ts";
+import { createSmallReadSocket } from "./small-reads.ts";
 
 /** Begins a connection; `connect`, `error` and `close` tell how it went. */
 export function dial(endpoint: Endpoint): Socket {
+  return connect(optionsOf(endpoint));
+}
+
+/** As `dial`, for a peer that sends little at a time and is read by a `Connection`. */
+export function dialForSmallReads(endpoint: Endpoint): Socket {
+  return createSmallReadSocket().connect(optionsOf(endpoint));
+}
+
+function optionsOf(endpoint: Endpoint): NetConnectOpts {
   return endpoint.kind === "unix"
-    ? connect({ path: endpoint.path })
-    : connect({ host: endpoint.host, port: endpoint.port, noDelay: true, keepAlive: true });
+    ? { path: endpoint.path }
+    : { host: endpoint.host, port: endpoint.port, noDelay: true, keepAlive: true };
 }
 
 /** The peer as Postfix writes it in `relay=`: `host[ip]:port`, or `host[/path]` for a unix socket. */

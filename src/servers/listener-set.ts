@@ -159,15 +159,17 @@ export class ListenerSet {
   async #open(options: ListenerOptions): Promise<Entry> {
     const { address } = options;
     const clients: Clients = { server: this.#parts.makeServer(options), waiting: [] };
-    const withReads = { ...options, hasSmallReads: options.protocol !== "lmtp" };
-    const listener = await this.#parts.listen(withReads, {
-      accept(socket) {
-        if (clients.waiting === undefined) return clients.server.accept(socket);
-        socket.on("error", () => {}); // its server will hear of the end
-        clients.waiting.push(socket);
+    const listener = await this.#parts.listen(
+      { ...options, hasSmallReads: true },
+      {
+        accept(socket) {
+          if (clients.waiting === undefined) return clients.server.accept(socket);
+          socket.on("error", () => {}); // its server will hear of the end
+          clients.waiting.push(socket);
+        },
+        acceptFailed: (error) => this.#parts.onAcceptFailed(address, error),
       },
-      acceptFailed: (error) => this.#parts.onAcceptFailed(address, error),
-    });
+    );
     return { listener, clients, options };
   }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { BatchSummary } from "../../src/moves/move-service.ts";
-import { createRandom } from "./sim-clock.ts";
+import { createRandom, SimClock } from "./sim-clock.ts";
 import { SimProcess } from "./sim-process.ts";
 import { SimWorld } from "./sim-world.ts";
 
@@ -53,6 +53,17 @@ test("users who cannot be moved are named, and a dry run changes nothing", async
   assert.ok(again.refused.some(({ user, why }) => user === "u3" && why === "move-active"));
   assert.equal((await daemon.moves.batch(batchId ?? ""))?.active, 2);
   assert.equal(await daemon.moves.batch("none"), undefined);
+  daemon.kill();
+});
+
+test("a clock that was set back by a day holds no move up for a day", async () => {
+  const { world, daemon } = await begin(1);
+  const summaries: BatchSummary[] = [];
+  daemon.moves.onEvent((event) => void (event.kind === "batch-ended" && summaries.push(event.summary)));
+  world.disk.uncertain.push({ kind: "everyone", atMs: SimClock.START_MS + 86_400_000, why: "the daemon was killed" });
+  void daemon.moves.start({ users: world.users, to: "new", author: OPERATOR });
+  await world.time.run(3_600_000, () => summaries.length > 0);
+  assert.equal(summaries[0]?.done, 1);
   daemon.kill();
 });
 

@@ -60,7 +60,8 @@ export function openSimDirectory(disk: SimDisk, clock: Clock, faults: SimFaults,
     if (move === undefined) throw new RangeError(`no move ${moveId}`);
     const journal = disk.journals.get(moveId) ?? [];
     disk.journals.set(moveId, journal);
-    journal.push({ position: journal.length + 1, atMs: clock.wallMs(), entryJson: step.entryJson });
+    for (const entryJson of [...(step.earlierJson ?? []), step.entryJson])
+      journal.push({ position: journal.length + 1, atMs: clock.wallMs(), entryJson });
     disk.moves[at] = { ...move, state: step.state, isActive: step.isActive, changedMs: clock.wallMs() };
     if (!step.isActive) faults.onEnd({ ...move, state: step.state });
     return journal.length;

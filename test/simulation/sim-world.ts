@@ -1,6 +1,7 @@
 import type { Clock } from "../../src/core/clock.ts";
 import type { CommandGroup } from "../../src/moves/commands/command-group.ts";
 import type { Move } from "../../src/directory/directory.ts";
+import type { CommandKind } from "../../src/moves/tools.ts";
 import { ownerOfMove } from "../../src/directory/names.ts";
 import { SimClock } from "./sim-clock.ts";
 import type { Random } from "./sim-clock.ts";
@@ -52,6 +53,9 @@ export class SimWorld {
   readonly table = new Map<string, string>();
   hasTable: boolean;
   readonly countsSessions: boolean;
+  /** Whether there are commands that lock and unlock: where there are none, nothing else happens between two entries. */
+  hasLock: boolean;
+  comparesMailboxes: boolean;
   readonly violations: string[] = [];
   readonly story: string[] = [];
   /** Messages that some store took and whose client knows it. */
@@ -70,6 +74,9 @@ export class SimWorld {
     this.users = Array.from({ length: userCount }, (_, index) => `u${index + 1}`);
     this.hasTable = random.chance(0.3);
     this.countsSessions = random.chance(0.5);
+    this.hasLock = random.chance(0.5);
+    // Nothing else finds what a sync has left out.
+    this.comparesMailboxes = trouble.flaw > 0 || random.chance(0.5);
     for (const user of this.users) {
       this.accepted.set(user, new Set());
       if (this.hasTable && random.chance(0.7)) this.table.set(user, "old");
@@ -86,6 +93,20 @@ export class SimWorld {
 
   fails(what: keyof Trouble): boolean {
     return this.random.chance(this.trouble[what] / 1000);
+  }
+
+  hasCommand(what: CommandKind): boolean {
+    switch (what) {
+      case "pre-sync":
+      case "final-sync":
+      case "kick":
+        return true;
+      case "lock":
+      case "unlock":
+        return this.hasLock;
+      case "sessions":
+        return this.countsSessions;
+    }
   }
 
   newId(): number {

@@ -3,19 +3,25 @@ import type { Clock } from "../../src/core/clock.ts";
 export interface FakeClock extends Clock {
   /** Moves time on and fires what has come due, in order. */
   advance(byMs: number): void;
+  /** Sets the wall clock, which moves no time. */
+  setWall(wallMs: number): void;
   readonly pendingTimers: number;
 }
 
 export function createFakeClock(startMs = 1_800_000_000_000): FakeClock {
   let passedMs = 0;
+  let epochMs = startMs;
   const timers = new Set<{ dueMs: number; fire: () => void }>();
   return {
-    wallMs: () => startMs + passedMs,
+    wallMs: () => epochMs + passedMs,
     nowMs: () => passedMs,
     after(delayMs, fire) {
       const timer = { dueMs: passedMs + delayMs, fire };
       timers.add(timer);
       return { cancel: () => void timers.delete(timer) };
+    },
+    setWall(wallMs) {
+      epochMs = wallMs - passedMs;
     },
     advance(byMs) {
       const endMs = passedMs + byMs;

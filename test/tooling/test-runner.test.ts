@@ -155,6 +155,20 @@ for (const { patterns, ci, last, code } of runs)
     assert.equal(status, code);
   });
 
+test("a long run has those files alone that have a long form, and tells them", (t) => {
+  const folder = checkout(t, {
+    ...tree,
+    "test/long.test.ts": `test("one", () => { if (process.env.MAILSHUNT_LONG_TESTS !== "1") throw new Error("short"); });`,
+  });
+  const { status, stdout } = spawnSync(process.execPath, ["scripts/test.ts", "--long"], {
+    cwd: folder,
+    env: { ...process.env, CI: "" },
+    encoding: "utf8",
+  });
+  assert.match(stdout, /^only 1 of the test files.*\nok {4}test\/long\.test\.ts .*\n1 passed, 0 failed, 0 skipped\n$/);
+  assert.equal(status, 0);
+});
+
 test("a pattern that fits nothing is an error, and so is an option", (t) => {
   const folder = checkout(t, tree);
   for (const [argument, complaint] of [

@@ -63,11 +63,12 @@ export function createMoveWriter({ db, users, holds, openAct }: MoveWriterParts)
     return { ...kept, number, isActive: true, createdMs: atMs, changedMs: atMs };
   }
 
-  /** @returns the entry's position */
+  /** @returns the last entry's position */
   function write([number, , , entryCount]: MoveRow, step: MoveStep, atMs: number): number {
-    const position = entryCount + 1;
-    update.run(step.state, step.isActive ? 1 : 0, atMs, position, number);
-    insertEntry.run(number, position, atMs, step.entryJson);
+    const { earlierJson = [], entryJson, state, isActive } = step;
+    let position = entryCount;
+    for (const json of [...earlierJson, entryJson]) insertEntry.run(number, (position += 1), atMs, json);
+    update.run(state, isActive ? 1 : 0, atMs, position, number);
     return position;
   }
 

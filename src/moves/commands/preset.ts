@@ -1,4 +1,5 @@
 import type { SyncKind } from "../steps/act.ts";
+import type { CommandKind } from "../tools.ts";
 
 /** By which commands mailboxes are moved, in one configured way. All words and files are templates. Survives structured cloning. */
 export type Preset = PresetType & {
@@ -45,6 +46,14 @@ export function syncWords(preset: PresetType, which: SyncKind, tls: TlsOfSides):
       return which === "pre-sync" ? preset.preSync : preset.finalSync;
   }
 }
+
+export function hasCommand(preset: Preset, what: CommandKind): boolean {
+  const words = what === "pre-sync" || what === "final-sync" ? syncWords(preset, what, NO_TLS) : preset[what];
+  return words !== undefined && words.length > 0;
+}
+
+/** Whether there are words does not depend on it. */
+const NO_TLS: TlsOfSides = { from: "none", to: "none" };
 
 export interface Repair {
   /** With which the sync has ended. */

@@ -34,11 +34,14 @@ export function decodeEntry(json: string): MoveEntry {
   return entry;
 }
 
-export const toStep = (entry: MoveEntry): MoveStep => ({
-  entryJson: encodeEntry(entry),
-  state: entry.state.phase,
-  isActive: isActivePhase(entry.state.phase),
-});
+/** All of them in one commit. */
+export function toStep(entries: readonly MoveEntry[]): MoveStep {
+  const last = entries.at(-1);
+  if (last === undefined) throw new Error("a step without an entry");
+  const { phase } = last.state;
+  const earlierJson = entries.slice(0, -1).map(encodeEntry);
+  return { earlierJson, entryJson: encodeEntry(last), state: phase, isActive: isActivePhase(phase) };
+}
 
 export interface JournalEnd {
   readonly state: MoveState;
@@ -58,23 +61,24 @@ export type Appended =
   | { readonly kind: "refused"; readonly why: string };
 
 /**
- * Writes an entry, however long that takes: nothing goes on before it is written.
+ * Writes entries in one commit, however long that takes: nothing goes on before they are written.
  * @param position of the last entry that was written
  * @throws Stopped
  */
-export function appendEntry(
+export function appendStep(
   directory: Directory,
   moveId: string,
   position: number,
-  entry: MoveEntry,
+  step: MoveStep,
   persistence: Persistence,
 ): Promise<Appended> {
   let isUnknown = false;
   return persist("the journal cannot be written", persistence, async () => {
     // What is there already was written by the try whose outcome was unknown: nobody else writes here.
-    if (isUnknown && wasWritten(directory, moveId, position)) return { kind: "appended", position: position + 1 };
+    if (isUnknown && wasWritten(directory, moveId, position))
+      return { kind: "appended", position: position + 1 + (step.earlierJson?.length ?? 0) };
     try {
-      const result = await directory.moves.append(moveId, toStep(entry));
+      const result = await directory.moves.append(moveId, step);
       if (result.kind === "appended") return result;
       return { kind: "refused", why: `the user has another move under way, ${result.moveId}` };
     } catch (error) {

@@ -1,14 +1,15 @@
 import type { Timer } from "../../core/clock.ts";
 import { isActivePhase } from "../move.ts";
-import type { MoveEvent, MoveState } from "../move.ts";
+import type { MoveEntry, MoveEvent, MoveState } from "../move.ts";
 import type { Act } from "../steps/act.ts";
 import { nextStep } from "../steps/next-step.ts";
 import type { Step } from "../steps/step.ts";
 import { refused } from "../steps/step.ts";
 import type { MoveSubject } from "../tools.ts";
 import type { ActContext, RunParts } from "./context.ts";
-import { appendEntry } from "./journal.ts";
-import type { JournalEnd } from "./journal.ts";
+import { outcomeOfIdle } from "./idle.ts";
+import { appendStep, toStep } from "./journal.ts";
+import type { Appended, JournalEnd } from "./journal.ts";
 import { perform } from "./perform.ts";
 import { performSwitch } from "./perform-switch.ts";
 import { Stopped } from "./wait.ts";
@@ -19,6 +20,13 @@ export interface MoveRunOwner {
   onAlarm(run: MoveRun, text: string): void;
   /** All events were taken. */
   onIdle(run: MoveRun): void;
+}
+
+type TakenStep = Exclude<Step, { kind: "refused" }>;
+
+interface Taken {
+  readonly event: MoveEvent;
+  readonly step: TakenStep;
 }
 
 /** An act under way. */
@@ -38,6 +46,8 @@ export class MoveRun {
   readonly #owner: MoveRunOwner;
   #state: MoveState;
   #position: number;
+  /** Entries that go into the transaction of the switch, which is their act. */
+  #unwritten: readonly MoveEntry[] = [];
   #queue: Promise<unknown> = Promise.resolve();
   #pendingCount = 0;
   #doing: Doing | undefined;
@@ -108,25 +118,50 @@ export class MoveRun {
   }
 
   async #take(event: MoveEvent): Promise<Step> {
-    const step = nextStep(this.#state, event);
-    if (step.kind === "refused") return step;
-    const { directory, clock } = this.#parts;
-    const persistence = { clock, signal: this.#stopped.signal, alarm: (text: string) => this.#alarm(text) };
-    const entry = { event, state: step.state };
-    const appended = await appendEntry(directory, this.subject.moveId, this.#position, entry, persistence);
-    if (appended.kind === "refused") return appended;
-    this.#enter(event, step, appended.position);
-    return step;
+    const taken = this.#follow(event);
+    const last = taken.at(-1);
+    if (last === undefined) return nextStep(this.#state, event);
+    const entries = [...this.#unwritten, ...taken.map(({ event, step }) => ({ event, state: step.state }))];
+    if (isOwnTransaction(last.step)) this.#unwritten = entries;
+    else {
+      const appended = await this.#append(entries);
+      if (appended.kind === "refused") return appended;
+      this.#unwritten = [];
+      this.#position = appended.position;
+    }
+    for (const each of taken) this.#enter(each.event, each.step, each === last);
+    return last.step;
   }
 
-  #enter(event: MoveEvent, step: Exclude<Step, { kind: "refused" }>, position: number): void {
+  /** Where the event leads, and on from there for as long as there is nothing to do. Nothing: it is refused. */
+  #follow(event: MoveEvent): readonly Taken[] {
+    const taken: Taken[] = [];
+    let state = this.#state;
+    for (let next: MoveEvent | undefined = event; next !== undefined;) {
+      const step = nextStep(state, next);
+      if (step.kind === "refused") break;
+      taken.push({ event: next, step });
+      state = step.state;
+      const act = step.kind === "enter" ? step.act : undefined;
+      next = act && outcomeOfIdle(act, this.subject, this.#parts);
+    }
+    return taken;
+  }
+
+  #append(entries: readonly MoveEntry[]): Promise<Appended> {
+    const { directory, clock } = this.#parts;
+    const persistence = { clock, signal: this.#stopped.signal, alarm: (text: string) => this.#alarm(text) };
+    return appendStep(directory, this.subject.moveId, this.#position, toStep(entries), persistence);
+  }
+
+  /** @param isLast false: the act of the state had nothing to do */
+  #enter(event: MoveEvent, step: TakenStep, isLast: boolean): void {
     this.#state = step.state;
-    this.#position = position;
     if (step.kind === "enter") {
       this.#doing?.abort.abort();
       this.#doing = undefined;
       if (!mayExpire(step.state)) this.#deadline?.cancel();
-      if (step.act !== undefined && !this.isStopped) this.#begin(step.act);
+      if (isLast && step.act !== undefined && !this.isStopped) this.#begin(step.act);
     }
     this.#owner.onState(this, event);
   }
@@ -151,10 +186,13 @@ export class MoveRun {
     const event: MoveEvent = { kind: "switched" };
     const step = nextStep(this.#state, event);
     if (step.kind === "refused") throw new Error(step.why);
-    const result = await performSwitch(act.cutover, context, this.#position, step.state);
+    const entries = [...this.#unwritten, { event, state: step.state }];
+    const result = await performSwitch(act.cutover, context, this.#position, entries);
     if (result.kind === "failed") return void this.#dispatchFrom(doing, result);
     void this.#inTurn(async () => {
-      this.#enter(event, step, this.#position + 1);
+      this.#position += entries.length;
+      this.#unwritten = [];
+      this.#enter(event, step, true);
       return step;
     });
   }
@@ -181,6 +219,10 @@ export class MoveRun {
     this.#owner.onAlarm(this, text);
   }
 }
+
+/** The directory does it as a whole or not at all, with the entries that led there. */
+const isOwnTransaction = (step: TakenStep): boolean =>
+  step.kind === "enter" && step.act?.kind === "switch" && step.act.cutover.outside === undefined;
 
 /** The deadline of a hold still means something. */
 function mayExpire(state: MoveState): boolean {

@@ -1,5 +1,5 @@
 import type { SwitchResult } from "../../directory/directory.ts";
-import type { MoveEvent, MoveState } from "../move.ts";
+import type { MoveEntry } from "../move.ts";
 import type { Cutover } from "../steps/act.ts";
 import { authorOf, persistenceOf } from "./context.ts";
 import type { ActContext } from "./context.ts";
@@ -11,30 +11,31 @@ export type Switched =
   { readonly kind: "switched" } | { readonly kind: "failed"; readonly reason: string };
 
 /**
- * The cutover, in one transaction with its entry.
- * @param position of the last entry
- * @param next where it leads
+ * The cutover, in one transaction with its entries.
+ * @param position of the last entry that was written
+ * @param entries those that led to it, and that of the switch itself
  * @throws Stopped
  */
 export async function performSwitch(
   cutover: Cutover,
   context: ActContext,
   position: number,
-  next: MoveState,
+  entries: readonly MoveEntry[],
 ): Promise<Switched> {
   const { outside } = cutover;
   // Once the outside table has the new backend there is no way back: nothing but a failed hold ends the tries.
   if (outside !== undefined)
     return persist("the switch has to be written", persistenceOf(context), async () => {
       if (wasWritten(context.parts.directory, context.subject.moveId, position)) return { kind: "switched" };
-      return toSwitched(await commit(cutover, context, next));
+      return toSwitched(await commit(cutover, context, entries));
     });
-  const { directory } = context.parts;
+  const { directory, clock } = context.parts;
   const latest = directory.uncertain.latest(context.subject.user);
-  if (latest !== undefined && latest.atMs >= cutover.drainedMs)
+  // What is yet to come by a clock that was set back, the drain has waited for.
+  if (latest !== undefined && latest.atMs >= cutover.drainedMs && latest.atMs <= clock.wallMs())
     return { kind: "failed", reason: "a delivery has become uncertain since the drain" };
   try {
-    return toSwitched(await commit(cutover, context, next));
+    return toSwitched(await commit(cutover, context, entries));
   } catch (error) {
     if (!isOutcomeUnknown(error)) return { kind: "failed", reason: `the switch: ${String(error)}` };
     const isWritten = await persist("the journal has to be read", persistenceOf(context), async () =>
@@ -44,9 +45,11 @@ export async function performSwitch(
   }
 }
 
-const SWITCHED: MoveEvent = { kind: "switched" };
-
-function commit(cutover: Cutover, { parts, subject }: ActContext, next: MoveState): Promise<SwitchResult> {
+function commit(
+  cutover: Cutover,
+  { parts, subject }: ActContext,
+  entries: readonly MoveEntry[],
+): Promise<SwitchResult> {
   const { generation, outside } = cutover;
   return parts.directory.moves.switch(
     {
@@ -54,7 +57,7 @@ function commit(cutover: Cutover, { parts, subject }: ActContext, next: MoveStat
       backend: outside === undefined ? subject.to : undefined,
       generation,
       nowMs: outside?.atMs ?? parts.clock.wallMs(),
-      step: toStep({ event: SWITCHED, state: next }),
+      step: toStep(entries),
     },
     authorOf(subject),
   );

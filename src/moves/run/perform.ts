@@ -97,17 +97,22 @@ async function waitUntilCertain({ parts, subject, signal }: ActContext): Promise
   const { directory, clock, rules } = parts;
   for (;;) {
     const latest = directory.uncertain.latest(subject.user);
-    const leftMs = latest === undefined ? 0 : latest.atMs + rules().settleMs - clock.wallMs();
+    const ageMs = latest === undefined ? Infinity : clock.wallMs() - latest.atMs;
+    // Below 0 the clock was set back since: the drain knows how long is left, and that is no longer than this.
+    const leftMs = rules().settleMs - Math.max(0, ageMs);
     if (leftMs <= 0) return;
     await wait(clock, leftMs, signal);
     if (signal.aborted) throw new Stopped("probe");
+    if (ageMs < 0) return;
   }
 }
 
 async function waitForLogins({ parts, subject, signal }: ActContext): Promise<MoveEvent> {
   const { logins, clock, rules } = parts;
   const lastMs = await logins.lastLetThroughMs(subject.user);
-  if (lastMs !== undefined) await wait(clock, lastMs + rules().lockGraceMs - clock.wallMs(), signal);
+  const { lockGraceMs } = rules();
+  // Not for as long as the clock may have been set back since.
+  if (lastMs !== undefined) await wait(clock, Math.min(lockGraceMs, lastMs + lockGraceMs - clock.wallMs()), signal);
   return { kind: "logins-over" };
 }
 

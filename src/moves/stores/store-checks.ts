@@ -83,9 +83,9 @@ export function createStoreChecks(parts: CheckParts): StoreChecks {
         return error instanceof Error ? error.message : String(error);
       }
     },
+    whyNotCompared: () =>
+      parts.options().isOn ? undefined : "the mailboxes were not compared: moves.verify.enabled is false",
     async compare(subject, { isHeld, signal }) {
-      if (!parts.options().isOn)
-        return { differences: 0, text: "the mailboxes were not compared: moves.verify.enabled is false" };
       const report = await compare(subject, isHeld, signal);
       const reportPath = parts.reportPath(subject.moveId);
       await mkdir(dirname(reportPath), { recursive: true, mode: 0o700 });
