@@ -244,6 +244,7 @@ function mayExpire(state: MoveState): boolean {
     case "rolled-back":
     case "failed":
       return false;
+    case "rehearsed":
   }
 }
 

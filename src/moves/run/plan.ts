@@ -89,7 +89,7 @@ const toNewMove = ({ user, from }: Wanted, id: string, request: StartRequest, pr
   user,
   from,
   to: request.to,
-  optionsJson: encodeOptions({ preset }),
+  optionsJson: encodeOptions({ preset, isRehearsal: request.isRehearsal === true }),
   state: FIRST_ENTRY.state.phase,
   entryJson: encodeEntry(FIRST_ENTRY),
 });
