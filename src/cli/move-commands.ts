@@ -18,6 +18,7 @@ export function addMoveCommands(program: Command, exitWith: (code: number) => vo
     .option("--from <backend>", "only users who live there; alone: all of them that the directory knows")
     .option("--file <file>", 'a user a line, or the first of several columns; "-" reads standard input')
     .option("--preset <name>", "how mailboxes are copied; default: by the configuration")
+    .option("--rehearse", "copy, compare and ask the new store, and end before users are locked out")
     .option("--dry-run", "say who would be moved")
     .option("--detach", "return once the moves are planned")
     .option("--yes", YES)

@@ -15,6 +15,7 @@ export interface MoveStartFlags extends AdminFlags, ConfirmFlags {
   readonly from?: string;
   readonly file?: string;
   readonly preset?: string;
+  readonly rehearse?: true;
   readonly dryRun?: true;
   readonly unproven?: true;
   readonly detach?: true;
@@ -51,7 +52,7 @@ const LINE_EVERY_MS = 10_000;
 
 /**
  * `mailshunt move start`: plans the moves, then shows how they go until all have ended, unless detached. Ctrl-C detaches too.
- * @returns 0 when all were moved (detached: planned), 75 when one was not, 64 where nothing could be planned
+ * @returns 0 when all were moved or rehearsed (detached: planned), 75 when one was not, 64 where nothing could be planned
  */
 export async function runMoveStart(users: readonly string[], flags: MoveStartFlags, io: CommandIo): Promise<number> {
   return withAdmin(flags, io, async (client) => {
@@ -69,6 +70,7 @@ export async function runMoveStart(users: readonly string[], flags: MoveStartFla
             from: flags.from,
             preset: flags.preset,
             unproven: flags.unproven === true,
+            rehearsal: flags.rehearse === true,
             dry_run: flags.dryRun === true,
             confirmed: flags.yes === true,
             why: flags.why,
@@ -92,7 +94,7 @@ export async function runMoveStart(users: readonly string[], flags: MoveStartFla
     }
     if (flags.json !== true && planned.length <= SHOWN_ONE_BY_ONE)
       io.stdout.write(formatTable(planned.map(({ id = "", user, from, to: end }) => [id, user, `${from} → ${end}`])));
-    const failed = await follow(client, batches, io);
+    const failed = await follow(client, batches, flags.rehearse === true ? "rehearsed" : "moved", io);
     return failed || failedEarly ? EXIT.tempFail : EXIT.ok;
   });
 }
@@ -131,7 +133,12 @@ async function usersOn(
 }
 
 /** @returns whether one failed */
-async function follow(client: AdminClient, batches: readonly string[], io: CommandIo): Promise<boolean> {
+async function follow(
+  client: AdminClient,
+  batches: readonly string[],
+  what: "moved" | "rehearsed",
+  io: CommandIo,
+): Promise<boolean> {
   const isTerminal = "isTTY" in io.stdout && io.stdout.isTTY === true;
   const startMs = performance.now();
   let lineMs = Number.NEGATIVE_INFINITY;
@@ -142,7 +149,7 @@ async function follow(client: AdminClient, batches: readonly string[], io: Comma
     const done = states.reduce((sum, batch) => sum + batch.done, 0);
     const failed = states.flatMap((batch) => batch.failed);
     const elapsedMs = performance.now() - startMs;
-    const line = `${done} of ${total} moved, ${active} to go, ${failed.length} failed${estimate(total - active, active, elapsedMs)}`;
+    const line = `${done} of ${total} ${what}, ${active} to go, ${failed.length} failed${estimate(total - active, active, elapsedMs)}`;
     if (isTerminal) io.stdout.write(`\r${bar(total - active, total)} ${line}\u001b[K`);
     else if (active === 0 || elapsedMs - lineMs >= LINE_EVERY_MS) {
       lineMs = elapsedMs;
@@ -176,6 +183,7 @@ interface MoveState {
   readonly user: string;
   readonly from: string;
   readonly to: string;
+  readonly rehearsal: boolean;
   readonly phase: string;
   readonly active: boolean;
   readonly changed: string;
@@ -220,11 +228,11 @@ export async function runMoveList(flags: MoveListFlags, io: CommandIo): Promise<
   });
 }
 
-const rowOf = ({ id, user, from, to, phase, changed }: MoveState): readonly string[] => [
+const rowOf = ({ id, user, from, to, phase, rehearsal, changed }: MoveState): readonly string[] => [
   id,
   user,
   `${from} → ${to}`,
-  phase,
+  rehearsal && phase !== "rehearsed" ? `${phase} (rehearsal)` : phase,
   formatTime(changed),
 ];
 
@@ -240,10 +248,10 @@ export async function runMoveShow(ids: readonly string[], flags: MoveListFlags, 
 }
 
 function toText(move: MoveDetails): string {
-  const { id, user, from, to, phase, doing, round, reason, warnings, log, report, journal } = move;
+  const { id, user, from, to, rehearsal, phase, doing, round, reason, warnings, log, report, journal } = move;
   const now = [phase, doing, round === undefined ? undefined : `round ${round}`].filter((part) => part !== undefined);
   const lines = [
-    `${id}: ${user}, ${from} → ${to}: ${now.join(", ")}`,
+    `${id}: ${user}, ${from} → ${to}${rehearsal ? ", a rehearsal" : ""}: ${now.join(", ")}`,
     ...(reason === undefined ? [] : [`  because: ${reason}`]),
     ...warnings.map((warning) => `  warning: ${warning}`),
     `  output of its commands: ${log}`,
