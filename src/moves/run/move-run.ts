@@ -241,10 +241,10 @@ function mayExpire(state: MoveState): boolean {
     case "release":
     case "unlock":
     case "done":
+    case "rehearsed":
     case "rolled-back":
     case "failed":
       return false;
-    case "rehearsed":
   }
 }
 
