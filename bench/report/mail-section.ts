@@ -1,3 +1,4 @@
+import type { AuthorityRow } from "../mail/authorities.ts";
 import { IDLE_GOAL_BYTES, type IdleRow } from "../mail/idle.ts";
 import { isGoalMet, type ManyUsersRow } from "../mail/many-users.ts";
 import { checkGoals, rateRatio, type GoalOutcome, type ScenarioRows } from "../mail/rows.ts";
@@ -87,7 +88,15 @@ export const idleTable = (rows: readonly IdleRow[]): string =>
 
 export const manyUsersTable = (rows: readonly ManyUsersRow[]): string =>
   markdownTable(
-    ["scenario (lmtp-load → lmtp-sink)", "messages/s, 10 users", "a million", "slower by", "goal"],
+    [
+      "scenario (lmtp-load → lmtp-sink)",
+      "messages/s, 10 users",
+      "a million",
+      "slower by",
+      "goal",
+      "memory, 10 users",
+      "a million",
+    ],
     rows.map((row) =>
       row.fault === undefined
         ? [
@@ -96,8 +105,26 @@ export const manyUsersTable = (rows: readonly ManyUsersRow[]): string =>
             formatRate(median(row.many)),
             `${(row.slower * 100).toFixed(1)} %`,
             formatGoal("3 %", isGoalMet(row)),
+            megabytes(row.fewBytes),
+            megabytes(row.manyBytes),
           ]
         : [row.name, "**FAILED**", row.fault.replaceAll(/[|\n]/g, " ")],
+    ),
+  );
+
+export const authoritiesTable = (rows: readonly AuthorityRow[]): string =>
+  markdownTable(
+    ["where users live", "messages/s", "lowest … highest", "p99 of a message", "CPU µs/message"],
+    rows.map(({ name, rates, p99Ms, cpuMicros, fault }) =>
+      fault === undefined
+        ? [
+            name,
+            formatRate(median(rates)),
+            `${formatRate(Math.min(...rates))} … ${formatRate(Math.max(...rates))}`,
+            `${p99Ms.toFixed(1)} ms`,
+            cpuMicros.toFixed(0),
+          ]
+        : [name, "**FAILED**", fault.replaceAll(/[|\n]/g, " ")],
     ),
   );
 
