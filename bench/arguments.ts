@@ -4,7 +4,17 @@ import { parseArgs } from "node:util";
 import type { AxisName } from "./growth/axes.ts";
 
 /** In the order in which they are measured. */
-export const PARTS = ["mail", "idle", "many-users", "tables", "moves", "directory", "growth", "soak"] as const;
+export const PARTS = [
+  "mail",
+  "idle",
+  "many-users",
+  "authorities",
+  "tables",
+  "moves",
+  "directory",
+  "growth",
+  "soak",
+] as const;
 export type Part = (typeof PARTS)[number];
 
 /** They take long, and are measured only when they are named. */

@@ -10,12 +10,17 @@ export interface MailshuntOptions {
   readonly folder: string;
   /** Each is a backend: b0, b1 and so on. The first one takes whoever is in no table. */
   readonly sinkPorts: readonly number[];
-  /** User → number of the backend, in a table of the configuration; or a file of `user backend` lines. */
-  readonly users: ReadonlyMap<string, number> | string;
+  /** User → number of the backend, in a table of the configuration; or a table as the configuration has it. */
+  readonly users: ReadonlyMap<string, number> | TableSection;
   /** An existing directory, for one that is asked before the table. */
   readonly directoryPath?: string;
   /** Worker processes; undefined leaves what the daemon does by itself. */
   readonly workers?: number | undefined;
+}
+
+export interface TableSection {
+  readonly type: string;
+  readonly [option: string]: unknown;
 }
 
 export interface Mailshunt {
@@ -32,8 +37,8 @@ export async function startMailshunt(options: MailshuntOptions): Promise<Mailshu
   const adminPath = join(folder, "admin.sock");
   const file = join(folder, "mailshunt.json");
   const table =
-    typeof users === "string"
-      ? { type: "file", path: users, format: "postfix" }
+    "type" in users
+      ? users
       : { type: "static", entries: Object.fromEntries([...users].map(([user, backend]) => [user, `b${backend}`])) };
   // JSON is YAML, too.
   const config = {

@@ -22,6 +22,7 @@ import { readArguments, USAGE, type Part, type Request } from "./arguments.ts";
 import { benchDirectory } from "./directory/directory.ts";
 import { FULL, QUICK } from "./effort.ts";
 import { benchGrowth } from "./growth/growth.ts";
+import { AUTHORITY_PACKAGES, benchAuthorities } from "./mail/authorities.ts";
 import { benchIdle } from "./mail/idle.ts";
 import { benchMail, mailPackages } from "./mail/mail.ts";
 import { benchManyUsers } from "./mail/many-users.ts";
@@ -71,6 +72,8 @@ async function run(request: Request): Promise<boolean> {
         );
       case "many-users":
         return keep(part, await benchManyUsers(folder, effort, workers)).every(isFaultless);
+      case "authorities":
+        return keep(part, await benchAuthorities(folder, effort, workers)).every(isFaultless);
       case "tables":
         return benchTables(folder, effort, podopFolder);
       case "moves":
@@ -114,6 +117,8 @@ function packagesOf(part: Part, { lmtpProxyFolder, podopFolder, workers }: Reque
     case "many-users":
     case "soak":
       return ["gcc", "libc6-dev"];
+    case "authorities":
+      return AUTHORITY_PACKAGES;
     case "growth":
       return ["gcc", "libc6-dev", "haproxy"];
     case "tables":

@@ -70,14 +70,29 @@ export function startHolding(directory: Directory, parts: HoldingParts): Holding
 }
 
 /** Mail of users whose entries name no backend is delayed, so somebody has to hear of it. */
-export function missingBackends({ directory }: Holding, { backends }: Pick<Config, "backends">): readonly string[] {
+export function missingBackends(
+  { directory }: Holding,
+  { backends, routing: { authority } }: Pick<Config, "backends" | "routing">,
+): readonly string[] {
   let counts: ReadonlyMap<string, number>;
   try {
     counts = directory.users.countByBackend();
   } catch (error) {
     return [`whether entries of the directory name a missing backend is not known: ${String(error)}`];
   }
-  return [...counts].filter(([name]) => !backends.has(name)).map(([name, users]) => describeMissing(name, users));
+  const missing = [...counts]
+    .filter(([name]) => !backends.has(name))
+    .map(([name, users]) => describeMissing(name, users));
+  if (authority === undefined || counts.size === 0) return missing;
+  return [...missing, describeOverruled(authority, counts)];
+}
+
+function describeOverruled(authority: string, counts: ReadonlyMap<string, number>): string {
+  const users = [...counts.values()].reduce((sum, count) => sum + count, 0);
+  return (
+    `${users === 1 ? "1 entry" : `${users} entries`} of the directory overrule table ${authority}, which is to decide where ` +
+    `users live (directory.write_through): make it say the same, then remove them (mailshunt user list, mailshunt user unset)`
+  );
 }
 
 const describeMissing = (name: string, users: number): string =>

@@ -44,7 +44,9 @@ export function buildRunning(
   { clock, log, loopToken, disabledBackends, directory, isLocked, onLogin, resolve, quotas, onWritten }: BuildingParts,
 ): Running {
   const { backends, routing, lmtp } = config;
-  const viewing = createViewing({ config, tables: () => tables.exact, directory, isLocked, onLogin, resolve });
+  const forgetCount = (userKey: string): number => tables.forgetCount(userKey);
+  const asked = { tables: () => tables.exact, forgetCount };
+  const viewing = createViewing({ config, ...asked, directory, isLocked, onLogin, resolve });
   const tables = openTables(
     config.tables,
     {

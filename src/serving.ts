@@ -311,7 +311,7 @@ export function createServing(parts: ServingParts): Serving {
 
 /** What a reload does not change. */
 function lastingOf({ directory }: Config): unknown {
-  return directory && { ...directory, keepHistoryMs: undefined };
+  return directory && { ...directory, keepHistoryMs: undefined, writeThrough: undefined };
 }
 
 /** A stop has come while a reload was under way. */

@@ -27,6 +27,8 @@ export interface ViewingParts {
   };
   /** As the router asks them; asked for once they are open. */
   readonly tables: () => ReadonlyMap<string, Table>;
+  /** How often what tables had said of a user had to be forgotten lately. */
+  readonly forgetCount?: (userKey: string) => number;
   /** Undefined where none is configured. */
   readonly directory: RoutingDirectory | undefined;
   /** Whether logins of a user must wait, because the mailbox is being moved. */
@@ -48,14 +50,31 @@ const MAX_ROUNDS = 3;
 
 const NO_DIRECTORY: Answer = { kind: "failed", reason: "there is no directory in the configuration" };
 
-export function createViewing({ config, tables, directory, isLocked, onLogin, resolve }: ViewingParts): Viewing {
+export function createViewing(parts: ViewingParts): Viewing {
+  const { config, tables, directory, isLocked, onLogin, resolve, forgetCount = () => 0 } = parts;
   const { backends } = config;
   let made: Routers | undefined;
   const routers = (): Routers => (made ??= makeRouters(config, tables(), directory));
 
   function locate(user: string): LoginUser | Promise<LoginUser> {
-    const route = routers().login.route(user);
+    const route = ask(user, 1);
     return route instanceof Promise ? route.then((late) => look(user, late)) : look(user, route);
+  }
+
+  /** Once more where a table was written meanwhile: its answer may be older than that. */
+  function ask(user: string, round: number): Route | Promise<Route> {
+    const hasChanged = watch(user);
+    const route = routers().login.route(user);
+    if (!(route instanceof Promise)) return route;
+    return route.then((late) => (hasChanged() && round < MAX_ROUNDS ? ask(user, round + 1) : late));
+  }
+
+  /** @returns whether what tables say of the user has changed since */
+  function watch(user: string): () => boolean {
+    if (config.routing.authority === undefined) return () => false;
+    const userKey = routers().login.userKeyOf(user);
+    const before = forgetCount(userKey);
+    return () => forgetCount(userKey) !== before;
   }
 
   /** What the directory and the locks say in the turn of the answer counts, whenever tables were asked. */
@@ -85,10 +104,11 @@ export function createViewing({ config, tables, directory, isLocked, onLogin, re
   ): ReachableLogin | Promise<ReachableLogin> {
     const found = findLogin(known, service, backends);
     if (found.kind !== "go") return { login: found, ip: "" };
+    const hasChanged = watch(user);
     const resolved = resolve(found.place.address.host);
     if (!(resolved instanceof Promise)) return toReachable(found, resolved);
-    return resolved.then((late) => {
-      const now = look(user, known.route);
+    return resolved.then(async (late) => {
+      const now = hasChanged() ? await locate(user) : look(user, known.route);
       if (!now.isLocked && isSameBackend(now.route, known.route)) return toReachable(found, late);
       if (round < MAX_ROUNDS) return reach(service, user, now, round + 1);
       return { login: { kind: "locked", userKey: found.userKey }, ip: "" };
@@ -106,14 +126,14 @@ export function createViewing({ config, tables, directory, isLocked, onLogin, re
     const takesBareNames = view.as === "passdb";
     if (!isUserKey(user, { domains: view.domains, takesBareNames })) return ABSENT;
     const onWire = encodeText(user).toString("latin1");
-    const { mail, login: ofLogins } = routers();
+    const { mail } = routers();
     switch (as) {
       case "transport":
         return after(mail.route(onWire), (route) => toTransport(route, mailWay(view)));
       case "passdb-lmtp":
         return after(mail.route(onWire), (route) => toLmtpPassdb(route, mailWay(view)));
       case "backend":
-        return after(ofLogins.route(onWire), toBackendName);
+        return after(ask(onWire, 1), toBackendName);
       case "imap":
       case "pop3":
       case "submission":

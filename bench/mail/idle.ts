@@ -23,10 +23,13 @@ const FIRST_CONNECTIONS = 1;
 const DOVECOT_CONNECTIONS = 90;
 /** How many connect at once: fewer than any of them lets wait to be accepted. */
 const AT_ONCE = 50;
-/** Until what was needed for the moment has been given back, in ms. */
-const SETTLE_MS = 3_000;
+/** What was needed for the moment has been given back when memory has not changed for so long, in ms; and at most. */
+const STEADY_MS = 4_000;
+const SETTLE_TIMEOUT_MS = 20_000;
+const LOOK_EVERY_MS = 250;
 const REPLY_TIMEOUT_MS = 20_000;
-const GOAL_BYTES = 7 * 1_024;
+/** Of mailshunt. */
+export const IDLE_GOAL_BYTES = 7 * 1_024;
 
 /** Resident memory of each peer with one connection, and with many. */
 export async function benchIdle(folder: string, connections: number, choice: PeerChoice): Promise<IdleRow[]> {
@@ -40,18 +43,18 @@ export async function benchIdle(folder: string, connections: number, choice: Pee
   for (const peer of peers) {
     if (peer.program === undefined || peer.name === "lmtp_proxy") continue;
     const row = await measure(peer, peer.name === "dovecot" ? Math.min(connections, DOVECOT_CONNECTIONS) : connections);
-    console.log(`  ${peer.name.padEnd(12)}${formatIdle(row)}`);
+    console.log(`  ${peer.name.padEnd(12)}${formatRow(row)}`);
     rows.push(row);
   }
   await endPrograms([...peers.map(({ program }) => program), sink.program]);
   return rows;
 }
 
-export function formatIdle({ peer, connections, bytesPerConnection, fault }: IdleRow): string {
+function formatRow({ peer, connections, bytesPerConnection, fault }: IdleRow): string {
   if (fault !== undefined) return `FAILED: ${fault}`;
   const figure = `${(bytesPerConnection / 1_024).toFixed(1)} KiB each (${connections})`;
   if (peer !== "mailshunt") return figure;
-  return `${figure}, goal ${bytesPerConnection <= GOAL_BYTES ? "reached" : "MISSED"}: ${GOAL_BYTES / 1_024} KiB`;
+  return `${figure}, goal ${bytesPerConnection <= IDLE_GOAL_BYTES ? "reached" : "MISSED"}: ${IDLE_GOAL_BYTES / 1_024} KiB`;
 }
 
 async function measure({ name, port, program }: Peer, connections: number): Promise<IdleRow> {
@@ -59,16 +62,27 @@ async function measure({ name, port, program }: Peer, connections: number): Prom
   const sockets: Socket[] = [];
   try {
     await open(sockets, FIRST_CONNECTIONS, port);
-    await sleep(SETTLE_MS);
-    const before = readTree(pid).residentBytes;
+    const before = await settle(pid);
     await open(sockets, connections, port);
-    await sleep(SETTLE_MS);
-    const bytes = readTree(pid).residentBytes - before;
+    const bytes = (await settle(pid)) - before;
     return { peer: name, connections, bytesPerConnection: bytes / connections, fault: undefined };
   } catch (error) {
     return { peer: name, connections, bytesPerConnection: Number.NaN, fault: String(error) };
   } finally {
     for (const socket of sockets) socket.destroy();
+  }
+}
+
+/** Resident bytes, when they no longer change. */
+async function settle(pid: number): Promise<number> {
+  const startMs = performance.now();
+  let [bytes, sinceMs] = [0, startMs];
+  for (;;) {
+    const nowMs = performance.now();
+    const { residentBytes } = readTree(pid);
+    if (residentBytes !== bytes) [bytes, sinceMs] = [residentBytes, nowMs];
+    if (nowMs - sinceMs >= STEADY_MS || nowMs - startMs >= SETTLE_TIMEOUT_MS) return bytes;
+    await sleep(LOOK_EVERY_MS);
   }
 }
 

@@ -1,5 +1,6 @@
-import { formatIdle, type IdleRow } from "../mail/idle.ts";
-import { formatManyUsers, type ManyUsersRow } from "../mail/many-users.ts";
+import type { AuthorityRow } from "../mail/authorities.ts";
+import { IDLE_GOAL_BYTES, type IdleRow } from "../mail/idle.ts";
+import { isGoalMet, type ManyUsersRow } from "../mail/many-users.ts";
 import { checkGoals, rateRatio, type GoalOutcome, type ScenarioRows } from "../mail/rows.ts";
 import { median } from "../statistics.ts";
 import { drawBarChart } from "./bar-chart.ts";
@@ -30,7 +31,7 @@ export function goalsTable(scenarios: readonly ScenarioRows[]): string {
       const cells = (what: GoalOutcome["what"], format: (value: number) => string): string[] => {
         const goal = goals.find((each) => each.what === what);
         if (goal === undefined) return ["–", "–"];
-        return [format(goal.reached), `${format(goal.wanted)} ${goal.isMet ? "reached" : "**missed**"}`];
+        return [format(goal.reached), formatGoal(format(goal.wanted), goal.isMet)];
       };
       return [
         scenario.name,
@@ -76,15 +77,57 @@ export function mailTable(scenarios: readonly ScenarioRows[]): string {
 
 export const idleTable = (rows: readonly IdleRow[]): string =>
   markdownTable(
-    ["peer", "memory of each idle connection"],
-    rows.map((row) => [row.peer, formatIdle(row)]),
+    ["peer", "connections", "memory of each", "goal"],
+    rows.map(({ peer, connections, bytesPerConnection, fault }) => [
+      peer,
+      connections.toLocaleString("en"),
+      fault === undefined ? `${(bytesPerConnection / 1_024).toFixed(1)} KiB` : "**FAILED**",
+      peer === "mailshunt" ? formatGoal(`${IDLE_GOAL_BYTES / 1_024} KiB`, bytesPerConnection <= IDLE_GOAL_BYTES) : "–",
+    ]),
   );
 
 export const manyUsersTable = (rows: readonly ManyUsersRow[]): string =>
   markdownTable(
-    ["scenario", "a million users beside ten"],
-    rows.map((row) => [row.name, formatManyUsers(row)]),
+    [
+      "scenario (lmtp-load → lmtp-sink)",
+      "messages/s, 10 users",
+      "a million",
+      "slower by",
+      "goal",
+      "memory, 10 users",
+      "a million",
+    ],
+    rows.map((row) =>
+      row.fault === undefined
+        ? [
+            row.name,
+            formatRate(median(row.few)),
+            formatRate(median(row.many)),
+            `${(row.slower * 100).toFixed(1)} %`,
+            formatGoal("3 %", isGoalMet(row)),
+            megabytes(row.fewBytes),
+            megabytes(row.manyBytes),
+          ]
+        : [row.name, "**FAILED**", row.fault.replaceAll(/[|\n]/g, " ")],
+    ),
   );
 
+export const authoritiesTable = (rows: readonly AuthorityRow[]): string =>
+  markdownTable(
+    ["where users live", "messages/s", "lowest … highest", "p99 of a message", "CPU µs/message"],
+    rows.map(({ name, rates, p99Ms, cpuMicros, fault }) =>
+      fault === undefined
+        ? [
+            name,
+            formatRate(median(rates)),
+            `${formatRate(Math.min(...rates))} … ${formatRate(Math.max(...rates))}`,
+            `${p99Ms.toFixed(1)} ms`,
+            cpuMicros.toFixed(0),
+          ]
+        : [name, "**FAILED**", fault.replaceAll(/[|\n]/g, " ")],
+    ),
+  );
+
+const formatGoal = (wanted: string, isMet: boolean): string => `${wanted} ${isMet ? "reached" : "**missed**"}`;
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(0)} MB`;
 const formatRate = (rate: number): string => (rate < 100 ? rate.toFixed(1) : Math.round(rate).toLocaleString("en"));

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describeSoak } from "../soak/soak.ts";
 import { drawCurve, drawSoak, growthTable } from "./growth-section.ts";
 import { formatMachine } from "./machine.ts";
-import { drawComparison, goalsTable, idleTable, mailTable, manyUsersTable } from "./mail-section.ts";
+import { authoritiesTable, drawComparison, goalsTable, idleTable, mailTable, manyUsersTable } from "./mail-section.ts";
 import { replaceSection } from "./markdown.ts";
 import { readResults } from "./results.ts";
 
@@ -32,6 +32,9 @@ function* sections(): Generator<readonly [name: string, text: string]> {
   const many = readResults("many-users");
   if (many !== undefined)
     yield ["many-users", [formatMachine(many.machine), manyUsersTable(many.results)].join("\n\n")];
+  const authorities = readResults("authorities");
+  if (authorities !== undefined)
+    yield ["authorities", [formatMachine(authorities.machine), authoritiesTable(authorities.results)].join("\n\n")];
   const growth = readResults("growth");
   if (growth !== undefined) {
     yield ["growth", formatMachine(growth.machine)];

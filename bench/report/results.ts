@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Curve } from "../growth/growth.ts";
+import type { AuthorityRow } from "../mail/authorities.ts";
 import type { IdleRow } from "../mail/idle.ts";
 import type { ManyUsersRow } from "../mail/many-users.ts";
 import type { ScenarioRows } from "../mail/rows.ts";
@@ -12,6 +13,7 @@ export interface Results {
   readonly mail: readonly ScenarioRows[];
   readonly idle: readonly IdleRow[];
   readonly "many-users": readonly ManyUsersRow[];
+  readonly authorities: readonly AuthorityRow[];
   readonly growth: readonly Curve[];
   readonly soak: Soak;
 }

@@ -28,14 +28,18 @@ export function linearScale(greatest: number, { from, to }: Span): Scale {
   return { ticks, at: (value) => from + (value / top) * (to - from) };
 }
 
+/** Least distance of the greatest value from the power below it, in powers of ten, at which their labels do not touch. */
+const LAST_TICK_DISTANCE = 0.4;
+
 /** Ticks at powers of ten between the least and the greatest value, which stand at the ends. @param values above 0 */
 export function logScale(values: readonly number[], { from, to }: Span): Scale {
   const [least, greatest] = [Math.min(...values), Math.max(...values)];
   const [low, high] = [Math.log10(least), Math.log10(greatest)];
   const powers = Array.from({ length: Math.floor(high) - Math.ceil(low) + 1 }, (_, at) => 10 ** (Math.ceil(low) + at));
+  const hasLastTick = high - Math.floor(high) >= LAST_TICK_DISTANCE;
   const width = high - low;
   return {
-    ticks: powers,
+    ticks: hasLastTick ? [...powers, greatest] : powers,
     at: (value) => (width === 0 ? (from + to) / 2 : from + ((Math.log10(value) - low) / width) * (to - from)),
   };
 }

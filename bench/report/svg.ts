@@ -32,11 +32,13 @@ const coloured = (colours: readonly string[]): string =>
 
 const STYLE = [
   "text{font:12px system-ui,sans-serif;fill:#57606a}",
-  ".title{font-size:15px;font-weight:600;fill:#1f2328}.value{fill:#1f2328}",
+  ".title{font-size:15px;font-weight:600;fill:#1f2328}",
+  // On a ground of its own, where a line crosses it.
+  ".value{fill:#1f2328;stroke:#fff;stroke-width:3;paint-order:stroke}",
   ".ground{fill:#fff;stroke:#d0d7de}.grid{stroke:#d0d7de;stroke-width:1}",
   ".line{fill:none;stroke-width:2.2;stroke-linejoin:round}.aim{stroke:#cf222e;stroke-dasharray:5 4;fill:none}",
   coloured(LIGHT),
-  "@media (prefers-color-scheme:dark){text{fill:#9198a1}.title,.value{fill:#f0f6fc}",
+  "@media (prefers-color-scheme:dark){text{fill:#9198a1}.title,.value{fill:#f0f6fc}.value{stroke:#0d1117}",
   `.ground{fill:#0d1117;stroke:#3d444d}.grid{stroke:#3d444d}.aim{stroke:#ff7b72}${coloured(DARK)}}`,
 ].join("");
 

@@ -15,7 +15,7 @@ const ACTIVE: readonly MovePhase[] = [
   "unlock",
   "rolling-back",
 ];
-const ENDED: readonly MovePhase[] = ["done", "rolled-back", "failed"];
+const ENDED: readonly MovePhase[] = ["done", "rehearsed", "rolled-back", "failed"];
 
 const withZeros = (phases: readonly MovePhase[]): Map<string, number> => new Map(phases.map((phase) => [phase, 0]));
 

@@ -2,11 +2,8 @@ import { setImmediate as turn } from "node:timers/promises";
 import type { Switched } from "../directory/directory.ts";
 import type { MoveService, StartRequest } from "../moves/move-service.ts";
 import { directoryOf } from "./directory-requests.ts";
-import { Problem } from "./problem.ts";
+import { MOVED_ELSEWHERE, Problem } from "./problem.ts";
 import type { AdminServices } from "./services.ts";
-
-/** What the CLI knows the refusal by. Whoever asks again with `confirmed` is not refused. */
-export const MOVED_ELSEWHERE = "Moved elsewhere";
 
 /** For the OpenAPI document. */
 export const CONFIRMED =

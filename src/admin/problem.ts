@@ -30,6 +30,9 @@ export type ProblemStatus = 400 | 401 | 404 | 405 | 409 | 413 | 422 | 500 | 501 
 
 export const PROBLEM_TYPE = "application/problem+json";
 
+/** A title. Who asks again with `confirmed` is not refused. */
+export const MOVED_ELSEWHERE = "Moved elsewhere";
+
 /** What the configuration does not provide for. */
 export const noDirectory = (): Problem =>
   new Problem(501, "No directory", 'the configuration has no directory: add `directory: { store: "sqlite:/path" }`');

@@ -1,14 +1,17 @@
+import { Option } from "commander";
 import type { Command } from "commander";
 import type { BackendFlags } from "./admin/backend.ts";
 import type { HistoryFlags } from "./admin/history.ts";
 import type { HoldFlags, ReleaseFlags } from "./admin/hold.ts";
 import type { StatusFlags } from "./admin/status.ts";
-import type { UserFlags, UserListFlags } from "./admin/user.ts";
+import type { UserExportFlags, UserFlags, UserListFlags } from "./admin/user.ts";
 import type { AdminFlags } from "./admin/with-admin.ts";
 import type { CommandIo } from "./command-io.ts";
 
 /** Where the daemon is looked for; the configuration's `admin` listener says where it is. */
 export const DEFAULT_ADMIN = "unix:/run/mailshunt/admin";
+
+export const YES = "also where a move has put the mailbox in another store";
 
 /** The commands that speak with a running daemon. */
 export function addAdminCommands(program: Command, exitWith: (code: number) => void, io: CommandIo = process): void {
@@ -72,12 +75,14 @@ export function addAdminCommands(program: Command, exitWith: (code: number) => v
       add(
         backend,
         `${word} <backend>`,
-        isDisabled ? "its users hear 4xx, until it is enabled or the daemon restarts" : "back in service",
+        isDisabled ? "its users hear 4xx until it is enabled; a directory keeps that over restarts" : "back in service",
       ),
-    ).action(async (name: string, flags: BackendFlags) => {
-      const { runBackendDisabled } = await import("./admin/backend.ts");
-      exitWith(await runBackendDisabled(name, isDisabled, flags, io));
-    });
+    )
+      .option("--why <text>", "for the status")
+      .action(async (name: string, flags: BackendFlags) => {
+        const { runBackendDisabled } = await import("./admin/backend.ts");
+        exitWith(await runBackendDisabled(name, isDisabled, flags, io));
+      });
 
   const user = program.command("user").description("who lives where: the directory");
   json(add(user, "get <user...>", "entry, holds and move; exits 1 if one has no entry")).action(
@@ -90,12 +95,14 @@ export function addAdminCommands(program: Command, exitWith: (code: number) => v
     .requiredOption("--to <backend>", "the store")
     .option("--why <text>", "for the history")
     .option("--dry-run", "say what would change")
+    .option("--yes", YES)
     .action(async (users: string[], flags: UserFlags & { to: string }) => {
       const { runUserSet } = await import("./admin/user.ts");
       exitWith(await runUserSet(users, flags.to, flags, io));
     });
   json(add(user, "unset <user...>", "remove entries: tables and fallback count again"))
     .option("--why <text>", "for the history")
+    .option("--yes", YES)
     .action(async (users: string[], flags: UserFlags) => {
       const { runUserUnset } = await import("./admin/user.ts");
       exitWith(await runUserUnset(users, flags, io));
@@ -107,16 +114,21 @@ export function addAdminCommands(program: Command, exitWith: (code: number) => v
       const { runUserList } = await import("./admin/user.ts");
       exitWith(await runUserList(flags, io));
     });
-  add(user, "export", "all entries, as import takes them")
+  add(user, "export", "all entries, as import takes them or as a map for perdition")
+    .addOption(new Option("--format <format>", "default: csv").choices(["csv", "perdition"]))
+    .addOption(
+      new Option("--service <service>", "for perdition: whose addresses; default: imap").choices(["imap", "pop3"]),
+    )
     .option("--backend <name>", "of this store alone")
     .option("--prefix <text>", "users that begin so")
-    .action(async (flags: UserListFlags) => {
+    .action(async (flags: UserExportFlags) => {
       const { runUserExport } = await import("./admin/user.ts");
       exitWith(await runUserExport(flags, io));
     });
   json(add(user, "import <file>", 'set many: lines of "user,backend" or "user backend"; "-" reads standard input'))
     .option("--why <text>", "for the history")
     .option("--dry-run", "count what would change")
+    .option("--yes", YES)
     .action(async (file: string, flags: UserFlags) => {
       const { runUserImport } = await import("./admin/user.ts");
       exitWith(await runUserImport(file, flags, io));

@@ -1,7 +1,6 @@
 import type { Command } from "commander";
-import { DEFAULT_ADMIN } from "./admin-commands.ts";
-import type { MoveListFlags, MoveStartFlags } from "./admin/move.ts";
-import type { AdminFlags } from "./admin/with-admin.ts";
+import { DEFAULT_ADMIN, YES } from "./admin-commands.ts";
+import type { MoveListFlags, MoveOrderFlags, MoveStartFlags } from "./admin/move.ts";
 
 /** The commands of moves. */
 export function addMoveCommands(program: Command, exitWith: (code: number) => void): void {
@@ -19,8 +18,10 @@ export function addMoveCommands(program: Command, exitWith: (code: number) => vo
     .option("--from <backend>", "only users who live there; alone: all of them that the directory knows")
     .option("--file <file>", 'a user a line, or the first of several columns; "-" reads standard input')
     .option("--preset <name>", "how mailboxes are copied; default: by the configuration")
+    .option("--rehearse", "copy, compare and ask the new store, and end before users are locked out")
     .option("--dry-run", "say who would be moved")
     .option("--detach", "return once the moves are planned")
+    .option("--yes", YES)
     .option("--unproven", "also where Postfix knows the store's own address, past which no drain is certain")
     .option("--why <text>", "for the history")
     .action(async (users: string[], flags: MoveStartFlags) => {
@@ -46,11 +47,12 @@ export function addMoveCommands(program: Command, exitWith: (code: number) => vo
     ["resume", "go on with paused moves"],
     ["cancel", "roll moves back to the old store; refused from the switch on"],
     ["retry", "plan failed moves once more"],
-  ] as const)
-    add(`${order} <move...>`, description)
-      .option("--why <text>", "for the history")
-      .action(async (ids: string[], flags: AdminFlags & { json?: true; why?: string }) => {
-        const { runMoveOrder } = await import("./admin/move.ts");
-        exitWith(await runMoveOrder(order, ids, flags, process));
-      });
+  ] as const) {
+    const command = add(`${order} <move...>`, description).option("--why <text>", "for the history");
+    if (order === "retry") command.option("--yes", YES);
+    command.action(async (ids: string[], flags: MoveOrderFlags) => {
+      const { runMoveOrder } = await import("./admin/move.ts");
+      exitWith(await runMoveOrder(order, ids, flags, process));
+    });
+  }
 }

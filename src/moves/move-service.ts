@@ -42,6 +42,8 @@ export interface StartRequest {
   readonly preset?: string;
   /** Moves also where stores' own addresses are given away, past which the drain sees nothing. */
   readonly isUnproven?: boolean;
+  /** Copies, compares and asks the new store, and ends before the lock: the user notices nothing. */
+  readonly isRehearsal?: boolean;
   /** Says what would be, and does nothing. */
   readonly isDryRun?: boolean;
   readonly author: Author;
@@ -89,6 +91,7 @@ export interface MoveView {
   readonly from: string;
   readonly to: string;
   readonly preset: string;
+  readonly isRehearsal: boolean;
   readonly phase: MovePhase;
   readonly isActive: boolean;
   readonly createdMs: number;

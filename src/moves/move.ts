@@ -20,6 +20,8 @@ export type MoveState =
       readonly round: number;
       readonly doing: "stopping" | "syncing" | "comparing" | "probing";
       readonly command: CommandGroup | undefined;
+      /** What the comparison found. It proves nothing: mail still flows into the old store. */
+      readonly differing?: string;
     }
   | {
       readonly phase: "lock";
@@ -56,6 +58,8 @@ export type MoveState =
       readonly warnings: readonly string[];
     }
   | { readonly phase: "done"; readonly warnings: readonly string[] }
+  /** Copied, compared and asked for, and nothing else: the user lives in the old store. */
+  | { readonly phase: "rehearsed"; readonly warnings: readonly string[] }
   | RollingBack
   /** Back at the old store, after a lock or a hold, or because somebody cancelled it. */
   | { readonly phase: "rolled-back"; readonly reason: string; readonly warnings: readonly string[] }
@@ -95,6 +99,8 @@ export type MoveEvent =
   | { readonly kind: "compared"; readonly differences: number; readonly text: string }
   /** The new store takes mail for the user, and lets the user in. */
   | { readonly kind: "accepted"; readonly atMs: number; readonly outside: OutsideBefore | undefined }
+  /** Likewise, and that is all that was wanted. */
+  | { readonly kind: "rehearsed" }
   | { readonly kind: "locked" }
   /** @property hasCommand undefined in journals of older versions */
   | { readonly kind: "kicked"; readonly hasCommand?: boolean }
@@ -134,7 +140,7 @@ export interface MoveEntry {
 
 export const INITIAL_STATE: MoveState = { phase: "planned", round: 1, command: undefined };
 
-const ENDED: ReadonlySet<string> = new Set<MovePhase>(["done", "rolled-back", "failed"]);
+const ENDED: ReadonlySet<string> = new Set<MovePhase>(["done", "rehearsed", "rolled-back", "failed"]);
 const LOCKED: ReadonlySet<string> = new Set<MovePhase>([
   "lock",
   "hold",

@@ -257,7 +257,7 @@ export class Moves implements MoveService {
     if (isAtRest(state)) this.#queue.free(moveId);
     const summary = this.#batches.note(moveId, user, phase);
     this.#tell(toView({ ...move, state: phase, isActive, changedMs: clock.wallMs() }), state);
-    if (!isActive) say(phase === "done" ? "info" : "warning", describeEnd(run));
+    if (!isActive) say(phase === "done" || phase === "rehearsed" ? "info" : "warning", describeEnd(run));
     if (summary !== undefined) this.#emit({ kind: "batch-ended", summary });
     this.#startNext();
   }

@@ -10,6 +10,8 @@ export interface MoveSubject {
   readonly to: string;
   /** Name of the commands. */
   readonly preset: string;
+  /** Ends before the lock. */
+  readonly isRehearsal?: boolean;
 }
 
 /** Something that a move needs could not be done. Ends the move, by rolling back. */

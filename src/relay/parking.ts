@@ -25,6 +25,7 @@ export class Parking {
   readonly #byUser = new Map<string, Set<Parked>>();
   readonly #perClient = new Map<string, number>();
   #count = 0;
+  #isClosed = false;
 
   constructor(options: ParkingOptions, clock: Clock) {
     this.#options = options;
@@ -50,7 +51,7 @@ export class Parking {
    */
   park(user: string, client: string, onEnd: (end: ParkingEnd) => void): (() => void) | undefined {
     const parkedOfClient = this.#perClient.get(client) ?? 0;
-    if (parkedOfClient >= this.#options.maxParked) return undefined;
+    if (this.#isClosed || parkedOfClient >= this.#options.maxParked) return undefined;
     this.#perClient.set(client, parkedOfClient + 1);
     this.#count += 1;
     let isParked = true;
@@ -78,8 +79,9 @@ export class Parking {
     for (const parked of [...(this.#byUser.get(user) ?? [])]) parked.onEnd("released");
   }
 
-  /** Nobody waits any more: we stop. */
+  /** Nobody waits any more, and nobody begins to: we stop. */
   endAll(): void {
+    this.#isClosed = true;
     for (const same of [...this.#byUser.values()]) for (const parked of [...same]) parked.onEnd("ended");
   }
 

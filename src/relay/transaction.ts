@@ -118,7 +118,7 @@ export class Transaction implements LegEvents, RecipientMessage {
     const isParked = this.#parking.park(route.userKey, (end) => {
       this.#unrouted -= 1;
       if (this.#phase === "over" || recipient.state.phase !== "asking") return;
-      if (end === "released") this.#route(recipient);
+      if (end === "released" && !this.#context.world.isReplaced) this.#route(recipient);
       else this.onAnswered(recipient, routeReply(route, this.#context.session));
       this.#startLegs();
     });

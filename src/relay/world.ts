@@ -26,6 +26,7 @@ export class World {
   readonly #loopToken: string;
   #admitted = 0;
   #onDrained: (() => void) | undefined;
+  #isReplaced = false;
 
   constructor(parts: WorldParts, pools: ReadonlyMap<string, BackendPool>) {
     this.generation = parts.generation;
@@ -41,6 +42,11 @@ export class World {
     return this.#admitted;
   }
 
+  /** Another configuration is in effect: what waited for long must not go by this one. */
+  get isReplaced(): boolean {
+    return this.#isReplaced;
+  }
+
   admit(): void {
     this.#admitted += 1;
   }
@@ -52,6 +58,7 @@ export class World {
 
   /** Calls back, once, when no transaction goes by this configuration any more. To be asked when no new one can. */
   whenDrained(onDrained: () => void): void {
+    this.#isReplaced = true;
     this.#onDrained = onDrained;
     if (this.#admitted === 0) this.#tellDrained();
   }

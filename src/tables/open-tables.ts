@@ -3,6 +3,7 @@ import type { Clock } from "../core/clock.ts";
 import type { LogLevel } from "../core/log.ts";
 import type { CommonOptions, ValueRules } from "./options.ts";
 import { errorText } from "./error-text.ts";
+import { ForgetCounts } from "./forget-counts.ts";
 import { TABLE_TYPES } from "./registry.ts";
 import type { Source } from "./source.ts";
 import type { Change, Table, WriteOutcome } from "./table.ts";
@@ -41,6 +42,8 @@ export interface TableSet {
   readonly ruled: ReadonlyMap<string, Table>;
   /** What was cached of a key of a table, also by the sets before this one that are still asked. */
   forget(name: string, key: string): void;
+  /** How often that happened lately, for whatever table: what was being asked meanwhile may be answered as it was before. */
+  forgetCount(key: string): number;
   /** Ends those sources that `next` does not go on with, when nothing asks them any more. */
   close(next?: TableSet): Promise<void>;
   /** Resolves when nothing asks this set any more. */
@@ -76,6 +79,7 @@ export function openTables(
   const uses = new Uses();
   /** What must forget when a table is written. */
   const dependents = new Map<string, (() => void)[]>();
+  const forgets = new ForgetCounts(context.clock);
   const { promise: closed, resolve: onClosed } = Promise.withResolvers<void>();
   /** No longer than it is asked: a chain of all sets since the start would fill the memory. */
   let older = previous;
@@ -143,8 +147,10 @@ export function openTables(
     exact,
     ruled,
     sources,
+    forgetCount: (key) => forgets.of(key),
     forget(name, key) {
       older?.forget(name, key);
+      forgets.note(key);
       exact.get(name)?.forget?.(key);
     },
     closed,

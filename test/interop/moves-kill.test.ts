@@ -25,7 +25,7 @@ const PARALLEL = 6;
 const MESSAGES_BEFORE = 4;
 const PER_SECOND = 20;
 /** In which the daemon is killed, counted from the start of the moves: they take about as long. */
-const KILL_WITHIN_MS = 10_000;
+const KILL_WITHIN_MS = 6_000;
 /** Ends a run that has come to a stand. */
 const PATIENCE_MS = 120_000;
 

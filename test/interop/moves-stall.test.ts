@@ -13,7 +13,7 @@ import { createStarted } from "./servers.ts";
 
 /** More than one test waits for by itself, and far less than `hold.park`. */
 const PATIENCE_MS = 30_000;
-const ENDED: ReadonlySet<string> = new Set(["done", "rolled-back", "failed"]);
+const ENDED: ReadonlySet<string> = new Set(["done", "rehearsed", "rolled-back", "failed"]);
 
 describe("a move begins while a delivery is open", { skip: await whyNoDovecotImap() }, () => {
   const started = createStarted();
@@ -153,6 +153,34 @@ moves:
     assert.deepEqual(await idsIn(old, user), [first.id, second.id].toSorted());
 
     assert.equal((await mailshunt.ask("move", "retry", wentBack.id)).code, 0);
+    assert.equal((await waitForEnd(user)).phase, "done");
+    assert.deepEqual(await idsIn(young, user), [first.id, second.id].toSorted());
+  });
+
+  test("a rehearsal copies and compares while a delivery is open, and waits for nobody", async () => {
+    const user = "calm@example.com";
+    const [first, second] = [newMessage(), newMessage()];
+    using before = await begin(user);
+    await before.send("DATA\r\n");
+    await before.expect("354 ");
+    await before.send(`${first.content}.\r\n`);
+    await before.expect("250 ");
+    using client = await begin(user);
+    await client.send("DATA\r\n");
+    await client.expect("354 ");
+    const ran = await mailshunt.ask("move", "start", "--to", "new", "--rehearse", user);
+    assert.equal(ran.code, 0, ran.stderr);
+    assert.match(ran.stdout, /\n1 of 1 rehearsed, 0 to go, 0 failed\n$/);
+    const [id = ""] = ran.stdout.split(" ");
+    const shown = await mailshunt.ask("move", "show", id);
+    assert.ok(shown.stdout.startsWith(`${id}: ${user}, old → new, a rehearsal: rehearsed\n`), shown.stdout);
+    assert.match(shown.stdout, /1 messages in 1 folders compared: no difference\n.*; the rehearsal is over\n$/);
+    assert.deepEqual(await idsIn(young, user), [first.id]);
+
+    await client.send(`${second.content}.\r\n`);
+    await client.expect("250 ");
+    assert.deepEqual(await idsIn(old, user), [first.id, second.id].toSorted());
+    await startMove(user);
     assert.equal((await waitForEnd(user)).phase, "done");
     assert.deepEqual(await idsIn(young, user), [first.id, second.id].toSorted());
   });

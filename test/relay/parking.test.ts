@@ -162,3 +162,55 @@ test("a client that leaves, and the end of the daemon, end the waiting", async (
   proxy.parking.endAll();
   await client.expect("450 4.2.1");
 });
+
+test("what waited while the configuration was replaced hears 450: the store of the old one may be the wrong one", async () => {
+  const held = new Set(["ann"]);
+  const directory: RoutingDirectory = {
+    find: (user) => ({ backend: undefined, holds: held.has(user) ? [{ owner: "admin", reason: "moving" }] : [] }),
+  };
+  await using old = await startFakeBackend();
+  await using store = await startFakeBackend();
+  const backends = { old: old.endpoint, new: store.endpoint };
+  await using proxy = await startProxy({
+    backends,
+    users: { ann: "old" },
+    directory,
+    clock: createFakeClock(),
+    parking: PARKING,
+  });
+  using client = await openClient(proxy.endpoint);
+  await client.send("MAIL FROM:<s@x>\r\nRCPT TO:<ann@x>\r\n");
+  await client.expect("250");
+  await until(`parked: 1`, () => (proxy.parking.count === 1 ? true : undefined));
+  const before = proxy.world;
+  proxy.reload({ users: { ann: "new" } });
+  before.whenDrained(() => undefined);
+  held.delete("ann");
+  proxy.parking.release("ann");
+  await client.expect("450 4.2.1");
+  await client.send("RSET\r\nMAIL FROM:<s@x>\r\nRCPT TO:<ann@x>\r\nDATA\r\n");
+  await client.expect("250", "250", "250", "354");
+  await client.send("x\r\n.\r\n");
+  await client.expect("250");
+  assert.deepEqual([old.transactions.length, store.transactions.length], [0, 1]);
+});
+
+test("once we stop nobody begins to wait", async () => {
+  const directory = users("old");
+  directory.held.add("ann");
+  await using old = await startFakeBackend();
+  await using proxy = await startProxy({
+    backends: { old: old.endpoint },
+    directory,
+    clock: createFakeClock(),
+    parking: PARKING,
+  });
+  using client = await openClient(proxy.endpoint);
+  await client.send("MAIL FROM:<s@x>\r\nRCPT TO:<ann@x>\r\n");
+  await client.expect("250");
+  await until(`parked: 1`, () => (proxy.parking.count === 1 ? true : undefined));
+  proxy.parking.endAll();
+  await client.expect("450 4.2.1");
+  await client.send("RCPT TO:<ann@x>\r\n");
+  await client.expect("450 4.2.1");
+});

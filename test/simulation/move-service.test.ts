@@ -194,3 +194,50 @@ test("an order that comes while the journals are read waits until that is done",
   assert.deepEqual([details?.phase, details?.reason], ["rolled-back", "cancelled by operator"]);
   next.kill();
 });
+
+test("a rehearsal copies and compares, ends before the lock, and the move after it goes all the way", async () => {
+  const { world, daemon } = await begin(1);
+  world.append("old", "u1", "m1");
+  const phases = new Set<string>();
+  daemon.moves.onEvent((event) => {
+    if (event.kind === "moved-on") phases.add(event.move.phase);
+  });
+  void daemon.moves.start({ users: ["u1"], to: "new", isRehearsal: true, author: OPERATOR });
+  await world.time.run(world.time.nowMs + 600_000, () => phases.has("rehearsed"));
+  assert.deepEqual([...phases], ["planned", "pre-sync", "rehearsed"]);
+  const [rehearsal] = daemon.moves.list();
+  assert.ok(rehearsal);
+  assert.deepEqual([rehearsal.isRehearsal, rehearsal.isActive], [true, false]);
+  assert.deepEqual([world.residenceOf("u1"), world.mailbox("new", "u1")], ["old", ["m1"]]);
+  assert.deepEqual(await daemon.moves.batch(rehearsal.batchId), {
+    id: rehearsal.batchId,
+    total: 1,
+    active: 0,
+    done: 1,
+    failed: [],
+  });
+  const why = "only a move that failed or was rolled back can be tried again; this one is in rehearsed";
+  assert.deepEqual(await daemon.moves.retry(rehearsal.id, OPERATOR), { kind: "refused", why });
+  void daemon.moves.start({ users: ["u1"], to: "new", author: OPERATOR });
+  await world.time.run(world.time.nowMs + 600_000, () => phases.has("done"));
+  assert.equal(world.residenceOf("u1"), "new");
+  assert.deepEqual(world.violations, []);
+  daemon.kill();
+});
+
+test("a rehearsal that failed is tried again as one, also after a kill", async () => {
+  const { world, daemon } = await begin(1);
+  daemon.moves.onEvent((event) => {
+    if (event.kind === "moved-on" && event.move.phase === "pre-sync") void daemon.moves.cancel(event.move.id, OPERATOR);
+  });
+  void daemon.moves.start({ users: ["u1"], to: "new", isRehearsal: true, author: OPERATOR });
+  await world.time.run(world.time.nowMs + 60_000, () => world.disk.moves[0]?.state === "rolled-back");
+  daemon.kill();
+  const next = new SimProcess(world, false);
+  await next.moves.recover();
+  void next.moves.retry(world.disk.moves[0]?.id ?? "", OPERATOR);
+  await world.time.run(world.time.nowMs + 600_000, () => world.disk.moves[0]?.state === "rehearsed");
+  assert.equal(world.disk.moves[0]?.state, "rehearsed");
+  assert.equal(world.residenceOf("u1"), "old");
+  next.kill();
+});

@@ -122,7 +122,7 @@ export async function simulate(seed: number): Promise<Outcome> {
     if (!isStormy) return;
     const user = random.pick(world.users);
     const to = world.residenceOf(user) === "old" ? "new" : "old";
-    const request = { users: [user], to, author: OPERATOR };
+    const request = { users: [user], to, isRehearsal: random.chance(0.2), author: OPERATOR };
     daemon?.moves.start(request).catch((error: unknown) => world.note(`start: ${String(error)}`));
     time.after(random.between(5_000, 60_000), wander);
   }

@@ -74,6 +74,32 @@ export function testMoves(contract: DirectoryContract): void {
     }
   });
 
+  directoryTest("a step brings the entries before it, in one commit", async ({ directory, clock }) => {
+    await directory.moves.create([newMove("m", "u")], ADMIN);
+    const step = { earlierJson: ["1", "2"], entryJson: "3", state: "lock", isActive: true };
+    assert.deepEqual(await directory.moves.append("m", step), { kind: "appended", position: 3 });
+    const hold = await directory.holds.place(
+      { user: "u", owner: "move:m", reason: "", deadlineMs: clock.wallMs() + 1_000 },
+      MOVER,
+    );
+    const cutover = { moveId: "m", backend: "new", generation: hold.generation, nowMs: clock.wallMs() };
+    const late = { ...cutover, generation: 0, step: { ...SWITCHED, earlierJson: ["no"] } };
+    assert.equal((await directory.moves.switch(late, MOVER)).kind, "hold-changed");
+    const switched = await directory.moves.switch({ ...cutover, step: { ...SWITCHED, earlierJson: ["4"] } }, MOVER);
+    assert.partialDeepStrictEqual(switched, { kind: "switched", position: 5 });
+    assert.deepEqual(
+      directory.moves.journal("m").map(({ position, entryJson }) => [position, entryJson]),
+      [
+        [1, "1"],
+        [2, "2"],
+        [3, "3"],
+        [4, "4"],
+        [5, SWITCHED.entryJson],
+      ],
+    );
+    assert.equal(directory.moves.find("m")?.state, SWITCHED.state);
+  });
+
   directoryTest("moves are listed by what they are, in pages", async ({ directory }) => {
     const given = [
       newMove("m1", "u"),

@@ -22,6 +22,8 @@ export interface Scene {
     | { find(user: string): { backend: string | undefined; holds: { owner: string; reason: string }[] } }
     | undefined;
   readonly locked: Set<string>;
+  /** Outside table's answers that were forgotten, of whomever. */
+  forgets: number;
   resolve: (host: string) => Resolved | Promise<Resolved>;
 }
 
@@ -62,6 +64,7 @@ export function see(initial: Partial<Scene>, routing: Partial<RoutingOptions> = 
     users: () => ({ kind: "absent" }),
     directory: undefined,
     locked: new Set(),
+    forgets: 0,
     resolve: (host) => ({ kind: "found", ip: host === "imap.example" ? "10.0.0.2" : host }),
     ...initial,
   };
@@ -77,6 +80,7 @@ export function see(initial: Partial<Scene>, routing: Partial<RoutingOptions> = 
     },
     tables: () => tables.exact,
     directory: scene.directory && { find: (user) => scene.directory?.find(user) ?? { backend: undefined, holds: [] } },
+    forgetCount: () => scene.forgets,
     isLocked: (user) => scene.locked.has(user),
     onLogin: () => undefined,
     resolve: (host) => scene.resolve(host),

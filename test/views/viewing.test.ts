@@ -101,6 +101,34 @@ test("after a switch every answer is the new store, also one that a slow table w
   assert.deepEqual(await askedTable, found("imap.example:993"));
 });
 
+test("what a table was asked before it was written is asked again, by whoever waits for it", async () => {
+  const late = Promise.withResolvers<Answer>();
+  const name = Promise.withResolvers<{ kind: "found"; ip: string }>();
+  const { viewing, scene, ask } = see(
+    {
+      users: () => late.promise,
+      resolve: (host) => (host === "10.0.0.1" ? name.promise : { kind: "found", ip: host }),
+    },
+    { authority: "users" },
+  );
+  const asked = viewing.findLogin("imap", "ada");
+  const [imap, backend] = [ask({ as: "imap" }, ADA), ask({ as: "backend" }, ADA)];
+  scene.users = () => found("new");
+  scene.forgets += 1;
+  late.resolve(found("old"));
+  const { login } = await asked;
+  assert.equal(login.kind === "go" && login.backend, "new");
+  assert.deepEqual([await imap, await backend], [found("imap.example:993"), found("new")]);
+
+  scene.users = () => found("old");
+  const looksUpName = viewing.findLogin("imap", "ada");
+  scene.users = () => found("new");
+  scene.forgets += 1;
+  name.resolve({ kind: "found", ip: "10.0.0.1" });
+  const second = await looksUpName;
+  assert.equal(second.login.kind === "go" && second.login.backend, "new");
+});
+
 test("a lock that comes while a table is asked, or a name is looked up, keeps the login out", async () => {
   const late = Promise.withResolvers<Answer>();
   const slowTable = see({ users: () => late.promise });

@@ -15,7 +15,7 @@ daemon off;
 worker_processes 1;
 pid ${folder}/nginx.pid;
 error_log ${log};
-events { worker_connections 10000; }
+events { worker_connections 20000; }
 stream {
   server {
     listen 127.0.0.1:${port};

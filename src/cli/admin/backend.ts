@@ -7,6 +7,7 @@ import type { AdminFlags } from "./with-admin.ts";
 
 export interface BackendFlags extends AdminFlags {
   readonly json?: true;
+  readonly why?: string;
 }
 
 interface Backends {
@@ -26,8 +27,11 @@ export async function runBackendDisabled(
   io: CommandIo,
 ): Promise<number> {
   return withAdmin(flags, io, async (client) => {
-    const body = { backend: name, disabled: isDisabled };
-    return show(await client.ask<Backends>("POST", "/v1/backends/disabled", { body }), flags, io);
+    const body = { backend: name, disabled: isDisabled, why: flags.why };
+    const reply = await client.ask<Backends & { readonly kept: boolean }>("POST", "/v1/backends/disabled", { body });
+    if (isDisabled && !reply.kept)
+      io.stderr.write("mailshunt: there is no directory that keeps this: it lasts until the daemon restarts\n");
+    return show(reply, flags, io);
   });
 }
 

@@ -4,7 +4,7 @@ import type { CommandIo } from "../command-io.ts";
 import { count, formatAge, formatTime, shown } from "./format.ts";
 import { showProgress } from "./hold-progress.ts";
 import type { DeliveryState, HoldState } from "./status.ts";
-import { forEachUser, withAdmin } from "./with-admin.ts";
+import { forEachNamed, withAdmin } from "./with-admin.ts";
 import type { AdminFlags } from "./with-admin.ts";
 
 export interface HoldFlags extends AdminFlags {
@@ -57,7 +57,7 @@ export async function runHold(users: readonly string[], flags: HoldFlags, io: Co
     const interruption = onInterrupt();
     const endProgress = showProgress(client, waiting, io);
     try {
-      const done = forEachUser(users, io, hold, AT_ONCE);
+      const done = forEachNamed(users, io, hold, AT_ONCE);
       const exitCode = await Promise.race([done, interruption.happened]);
       if (exitCode !== INTERRUPTED) return exitCode;
       // It ends with the connection, and somebody else tells how.
@@ -137,7 +137,7 @@ interface ReleaseReply {
 /** `mailshunt release`. @returns 0 when nobody of them is held by this owner any more, whoever else holds them */
 export async function runRelease(users: readonly string[], flags: ReleaseFlags, io: CommandIo): Promise<number> {
   return withAdmin(flags, io, async (client) =>
-    forEachUser(users, io, async (user) => {
+    forEachNamed(users, io, async (user) => {
       const reply = await client.ask<ReleaseReply>("DELETE", "/v1/holds", { query: { user, owner: flags.owner } });
       io.stdout.write(flags.json === true ? `${JSON.stringify(reply)}\n` : releaseText(reply, flags));
       return EXIT.ok;

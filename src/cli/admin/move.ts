@@ -2,17 +2,20 @@ import { readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import type { AdminClient } from "../../admin/client.ts";
 import { EXIT } from "../../core/exit-codes.ts";
+import { confirming } from "./confirm.ts";
+import type { ConfirmFlags } from "./confirm.ts";
 import { CommandFault } from "../command-io.ts";
 import type { CommandIo } from "../command-io.ts";
 import { formatAge, formatTable, formatTime } from "./format.ts";
-import { withAdmin } from "./with-admin.ts";
+import { forEachNamed, withAdmin } from "./with-admin.ts";
 import type { AdminFlags } from "./with-admin.ts";
 
-export interface MoveStartFlags extends AdminFlags {
+export interface MoveStartFlags extends AdminFlags, ConfirmFlags {
   readonly to?: string;
   readonly from?: string;
   readonly file?: string;
   readonly preset?: string;
+  readonly rehearse?: true;
   readonly dryRun?: true;
   readonly unproven?: true;
   readonly detach?: true;
@@ -49,7 +52,7 @@ const LINE_EVERY_MS = 10_000;
 
 /**
  * `mailshunt move start`: plans the moves, then shows how they go until all have ended, unless detached. Ctrl-C detaches too.
- * @returns 0 when all were moved (detached: planned), 75 when one was not, 64 where nothing could be planned
+ * @returns 0 when all were moved or rehearsed (detached: planned), 75 when one was not, 64 where nothing could be planned
  */
 export async function runMoveStart(users: readonly string[], flags: MoveStartFlags, io: CommandIo): Promise<number> {
   return withAdmin(flags, io, async (client) => {
@@ -67,7 +70,9 @@ export async function runMoveStart(users: readonly string[], flags: MoveStartFla
             from: flags.from,
             preset: flags.preset,
             unproven: flags.unproven === true,
+            rehearsal: flags.rehearse === true,
             dry_run: flags.dryRun === true,
+            confirmed: flags.yes === true,
             why: flags.why,
           },
         }),
@@ -75,6 +80,8 @@ export async function runMoveStart(users: readonly string[], flags: MoveStartFla
     const planned = replies.flatMap((reply) => reply.planned);
     const refused = replies.flatMap((reply) => reply.refused);
     for (const { user, text } of refused) io.stderr.write(`mailshunt: ${user}: ${text}\n`);
+    if (refused.some(({ why }) => why === "moved-elsewhere"))
+      io.stderr.write("mailshunt: --yes moves also those whose mailbox is in another store by their last move\n");
     if (flags.json === true) for (const reply of replies) io.stdout.write(`${JSON.stringify(reply)}\n`);
     else if (flags.dryRun === true)
       io.stdout.write(formatTable(planned.map(({ user, from, to: end }) => [user, from, "→", end])));
@@ -87,7 +94,7 @@ export async function runMoveStart(users: readonly string[], flags: MoveStartFla
     }
     if (flags.json !== true && planned.length <= SHOWN_ONE_BY_ONE)
       io.stdout.write(formatTable(planned.map(({ id = "", user, from, to: end }) => [id, user, `${from} → ${end}`])));
-    const failed = await follow(client, batches, io);
+    const failed = await follow(client, batches, flags.rehearse === true ? "rehearsed" : "moved", io);
     return failed || failedEarly ? EXIT.tempFail : EXIT.ok;
   });
 }
@@ -126,7 +133,12 @@ async function usersOn(
 }
 
 /** @returns whether one failed */
-async function follow(client: AdminClient, batches: readonly string[], io: CommandIo): Promise<boolean> {
+async function follow(
+  client: AdminClient,
+  batches: readonly string[],
+  what: "moved" | "rehearsed",
+  io: CommandIo,
+): Promise<boolean> {
   const isTerminal = "isTTY" in io.stdout && io.stdout.isTTY === true;
   const startMs = performance.now();
   let lineMs = Number.NEGATIVE_INFINITY;
@@ -137,7 +149,7 @@ async function follow(client: AdminClient, batches: readonly string[], io: Comma
     const done = states.reduce((sum, batch) => sum + batch.done, 0);
     const failed = states.flatMap((batch) => batch.failed);
     const elapsedMs = performance.now() - startMs;
-    const line = `${done} of ${total} moved, ${active} to go, ${failed.length} failed${estimate(total - active, active, elapsedMs)}`;
+    const line = `${done} of ${total} ${what}, ${active} to go, ${failed.length} failed${estimate(total - active, active, elapsedMs)}`;
     if (isTerminal) io.stdout.write(`\r${bar(total - active, total)} ${line}\u001b[K`);
     else if (active === 0 || elapsedMs - lineMs >= LINE_EVERY_MS) {
       lineMs = elapsedMs;
@@ -171,6 +183,7 @@ interface MoveState {
   readonly user: string;
   readonly from: string;
   readonly to: string;
+  readonly rehearsal: boolean;
   readonly phase: string;
   readonly active: boolean;
   readonly changed: string;
@@ -215,30 +228,30 @@ export async function runMoveList(flags: MoveListFlags, io: CommandIo): Promise<
   });
 }
 
-const rowOf = ({ id, user, from, to, phase, changed }: MoveState): readonly string[] => [
+const rowOf = ({ id, user, from, to, phase, rehearsal, changed }: MoveState): readonly string[] => [
   id,
   user,
   `${from} → ${to}`,
-  phase,
+  rehearsal && phase !== "rehearsed" ? `${phase} (rehearsal)` : phase,
   formatTime(changed),
 ];
 
 /** `mailshunt move show`. @returns 0 */
 export async function runMoveShow(ids: readonly string[], flags: MoveListFlags, io: CommandIo): Promise<number> {
-  return withAdmin(flags, io, async (client) => {
-    for (const id of ids) {
+  return withAdmin(flags, io, async (client) =>
+    forEachNamed(ids, io, async (id) => {
       const move = await client.ask<MoveDetails>("GET", "/v1/move", { query: { id } });
       io.stdout.write(flags.json === true ? `${JSON.stringify(move)}\n` : toText(move));
-    }
-    return EXIT.ok;
-  });
+      return EXIT.ok;
+    }),
+  );
 }
 
 function toText(move: MoveDetails): string {
-  const { id, user, from, to, phase, doing, round, reason, warnings, log, report, journal } = move;
+  const { id, user, from, to, rehearsal, phase, doing, round, reason, warnings, log, report, journal } = move;
   const now = [phase, doing, round === undefined ? undefined : `round ${round}`].filter((part) => part !== undefined);
   const lines = [
-    `${id}: ${user}, ${from} → ${to}: ${now.join(", ")}`,
+    `${id}: ${user}, ${from} → ${to}${rehearsal ? ", a rehearsal" : ""}: ${now.join(", ")}`,
     ...(reason === undefined ? [] : [`  because: ${reason}`]),
     ...warnings.map((warning) => `  warning: ${warning}`),
     `  output of its commands: ${log}`,
@@ -248,18 +261,26 @@ function toText(move: MoveDetails): string {
   return `${lines.join("\n")}\n`;
 }
 
+export interface MoveOrderFlags extends AdminFlags, ConfirmFlags {
+  readonly json?: true;
+  readonly why?: string;
+}
+
 /** `mailshunt move pause`, `resume`, `cancel`, `retry`. @returns 0, 75 if one was refused */
 export async function runMoveOrder(
   order: "pause" | "resume" | "cancel" | "retry",
   ids: readonly string[],
-  flags: AdminFlags & { readonly json?: true; readonly why?: string },
+  flags: MoveOrderFlags,
   io: CommandIo,
 ): Promise<number> {
-  return withAdmin(flags, io, async (client) => {
-    for (const id of ids) {
-      const move = await client.ask<MoveState>("POST", `/v1/moves/${order}`, { body: { id, why: flags.why } });
+  return withAdmin(flags, io, async (client) =>
+    forEachNamed(ids, io, async (id) => {
+      const move = await confirming(id, flags, io, (confirmed) => {
+        const body = order === "retry" ? { id, why: flags.why, confirmed } : { id, why: flags.why };
+        return client.ask<MoveState>("POST", `/v1/moves/${order}`, { body });
+      });
       io.stdout.write(flags.json === true ? `${JSON.stringify(move)}\n` : formatTable([rowOf(move)]));
-    }
-    return EXIT.ok;
-  });
+      return EXIT.ok;
+    }),
+  );
 }

@@ -35,6 +35,8 @@ export interface Status {
   };
   readonly holds?: number;
   readonly users?: Readonly<Record<string, number>>;
+  /** Under way, by phase. */
+  readonly moves?: Readonly<Record<string, number>>;
 }
 
 export interface BackendState {
@@ -42,6 +44,7 @@ export interface BackendState {
   readonly lmtp: string;
   readonly state: string;
   readonly trouble?: string;
+  readonly disabled?: { readonly since: string; readonly who: string; readonly why: string };
   readonly sessions: { readonly open: number; readonly idle: number };
 }
 
@@ -128,7 +131,16 @@ export function formatStatus(status: Status, holds: readonly HoldState[], now = 
     ...(status.holds === undefined ? [] : [`holds: ${holdCount === 0 ? "none" : holdCount}\n`]),
     indented(holds.slice(0, SHOWN).map((hold) => holdRow(hold, now))),
     andMore(holdCount - Math.min(holds.length, SHOWN)),
+    movesLine(status),
   ].join("");
+}
+
+function movesLine({ moves }: Status): string {
+  if (moves === undefined) return "";
+  const phases = Object.entries(moves);
+  const total = phases.reduce((sum, [, amount]) => sum + amount, 0);
+  const each = phases.map(([phase, amount]) => `${amount} ${shown(phase)}`).join(", ");
+  return total === 0 ? "moves: none under way\n" : `moves: ${total} under way (${each})\n`;
 }
 
 const section = (title: string, rows: readonly (readonly string[])[]): string =>
@@ -146,9 +158,18 @@ export function formatBackends(
 ): string {
   const lines = indented(backends.map((backend) => backendRow(backend, users))).split("\n");
   return backends
-    .map(({ trouble }, at) => `${lines[at]}\n${trouble === undefined ? "" : `      ${shown(trouble)}\n`}`)
+    .map(({ trouble, disabled }, at) => {
+      const below = [
+        ...(disabled === undefined ? [] : [describeDisabled(disabled)]),
+        ...(trouble === undefined ? [] : [trouble]),
+      ];
+      return [`${lines[at]}\n`, ...below.map((text) => `      ${shown(text)}\n`)].join("");
+    })
     .join("");
 }
+
+const describeDisabled = ({ since, who, why }: NonNullable<BackendState["disabled"]>): string =>
+  `disabled since ${formatTime(since)} by ${who}${why === "" ? "" : `: ${why}`}`;
 
 function backendRow(
   { name, lmtp, state, sessions }: BackendState,

@@ -1,15 +1,18 @@
 import { createReadStream } from "node:fs";
 import { access, constants } from "node:fs/promises";
+import type { AdminClient } from "../../admin/client.ts";
 import { EXIT } from "../../core/exit-codes.ts";
+import { confirming } from "./confirm.ts";
+import type { ConfirmFlags } from "./confirm.ts";
 import { CommandFault } from "../command-io.ts";
 import type { CommandIo } from "../command-io.ts";
 import type { HoldState } from "./status.ts";
 import { holdRow } from "./status.ts";
 import { count, formatTable, shown } from "./format.ts";
-import { forEachUser, withAdmin } from "./with-admin.ts";
+import { forEachNamed, withAdmin } from "./with-admin.ts";
 import type { AdminFlags } from "./with-admin.ts";
 
-export interface UserFlags extends AdminFlags {
+export interface UserFlags extends AdminFlags, ConfirmFlags {
   readonly json?: true;
   readonly why?: string;
   readonly dryRun?: true;
@@ -28,7 +31,7 @@ const ABSENT = 1;
 /** `mailshunt user get`. @returns 0 if all have an entry, 1 if one has none */
 export async function runUserGet(users: readonly string[], flags: UserFlags, io: CommandIo): Promise<number> {
   return withAdmin(flags, io, async (client) =>
-    forEachUser(users, io, async (user) => {
+    forEachNamed(users, io, async (user) => {
       const reply = await client.ask<UserReply>("GET", "/v1/user", { query: { user } });
       io.stdout.write(flags.json === true ? `${JSON.stringify(reply)}\n` : toText(reply));
       return reply.backend === undefined ? ABSENT : EXIT.ok;
@@ -50,7 +53,7 @@ interface ChangeReply {
   readonly changed: boolean;
 }
 
-/** `mailshunt user set`. @returns 0; 75 for a user who is being moved */
+/** `mailshunt user set`. @returns 0; 75 for a user who is being moved, 64 for one whose mailbox is elsewhere by the last move */
 export async function runUserSet(
   users: readonly string[],
   backend: string,
@@ -59,9 +62,11 @@ export async function runUserSet(
 ): Promise<number> {
   return withAdmin(flags, io, async (client) => {
     const isDry = flags.dryRun === true;
-    return forEachUser(users, io, async (user) => {
+    return forEachNamed(users, io, async (user) => {
       const body = { user, backend, dry_run: isDry, why: flags.why };
-      const reply = await client.ask<ChangeReply>("PUT", "/v1/user", { body });
+      const reply = await confirming(user, flags, io, (confirmed) =>
+        client.ask<ChangeReply>("PUT", "/v1/user", { body: { ...body, confirmed } }),
+      );
       const from = shown(reply.from ?? "no entry");
       const text = reply.changed ? `${isDry ? "would go " : ""}${from} → ${backend}` : `is on ${backend} already`;
       io.stdout.write(flags.json === true ? `${JSON.stringify(reply)}\n` : `${shown(reply.user)}: ${text}\n`);
@@ -73,8 +78,12 @@ export async function runUserSet(
 /** `mailshunt user unset`. @returns 0, also for those who had no entry; 75 for a user who is being moved */
 export async function runUserUnset(users: readonly string[], flags: UserFlags, io: CommandIo): Promise<number> {
   return withAdmin(flags, io, async (client) =>
-    forEachUser(users, io, async (user) => {
-      const reply = await client.ask<ChangeReply>("DELETE", "/v1/user", { query: { user, why: flags.why } });
+    forEachNamed(users, io, async (user) => {
+      const reply = await confirming(user, flags, io, (confirmed) =>
+        client.ask<ChangeReply>("DELETE", "/v1/user", {
+          query: { user, why: flags.why, confirmed: String(confirmed) },
+        }),
+      );
       const text = reply.changed ? `entry removed, was ${reply.from ?? ""}` : "had no entry";
       io.stdout.write(flags.json === true ? `${JSON.stringify(reply)}\n` : `${shown(reply.user)}: ${shown(text)}\n`);
       return EXIT.ok;
@@ -107,14 +116,43 @@ export async function runUserList(flags: UserListFlags, io: CommandIo): Promise<
   });
 }
 
-/** `mailshunt user export`: the file that `import` takes. @returns 0 */
-export async function runUserExport(flags: UserListFlags, io: CommandIo): Promise<number> {
+export interface UserExportFlags extends UserListFlags {
+  readonly format?: "csv" | "perdition";
+  readonly service?: "imap" | "pop3";
+}
+
+/** `mailshunt user export`: the file that `import` takes, or perdition's map. @returns 0 */
+export async function runUserExport(flags: UserExportFlags, io: CommandIo): Promise<number> {
+  const { format = "csv", service, backend, prefix } = flags;
+  if (format === "csv" && service !== undefined) {
+    io.stderr.write("mailshunt: --service is for --format perdition\n");
+    return EXIT.usage;
+  }
   return withAdmin(flags, io, async (client) => {
+    if (format === "perdition") return exportPerdition(client, { service, backend, prefix }, io);
     const decoder = new TextDecoder();
     for await (const chunk of client.read("/v1/users/export", { backend: flags.backend, prefix: flags.prefix }))
       io.stdout.write(decoder.decode(chunk, { stream: true }));
     return EXIT.ok;
   });
+}
+
+/** Who was left out is told in comments, which are for people. */
+async function exportPerdition(
+  client: AdminClient,
+  query: Readonly<Record<string, string | undefined>>,
+  { stdout, stderr }: CommandIo,
+): Promise<number> {
+  const decoder = new TextDecoder();
+  let rest = "";
+  for await (const chunk of client.read("/v1/users/export/perdition", query)) {
+    const lines = `${rest}${decoder.decode(chunk, { stream: true })}`.split("\n");
+    rest = lines.pop() ?? "";
+    const users = lines.filter((line) => !line.startsWith("#"));
+    if (users.length > 0) stdout.write(`${users.join("\n")}\n`);
+    for (const line of lines) if (line.startsWith("#")) stderr.write(`mailshunt: ${shown(line.slice(2))}\n`);
+  }
+  return EXIT.ok;
 }
 
 interface ImportReply {
@@ -126,6 +164,13 @@ interface ImportReply {
   readonly repeated: number;
   readonly refused: number;
   readonly refusals: readonly { readonly user: string; readonly move: string }[];
+  readonly contradicted: number;
+  readonly contradictions: readonly {
+    readonly user: string;
+    readonly backend: string;
+    readonly moved_to: string;
+    readonly move: string;
+  }[];
   readonly invalid: number;
   readonly faults: readonly { readonly entry: number; readonly fault: string }[];
 }
@@ -134,7 +179,7 @@ interface ImportReply {
 export async function runUserImport(file: string, flags: UserFlags, io: CommandIo): Promise<number> {
   return withAdmin(flags, io, async (client) => {
     const reply = await client.ask<ImportReply>("POST", "/v1/users/import", {
-      query: { dry_run: flags.dryRun === true ? "true" : "false", why: flags.why },
+      query: { dry_run: String(flags.dryRun === true), confirmed: String(flags.yes === true), why: flags.why },
       text: file === "-" ? io.stdin : await openFile(file),
     });
     if (flags.json === true) io.stdout.write(`${JSON.stringify(reply)}\n`);
@@ -146,7 +191,19 @@ export async function runUserImport(file: string, flags: UserFlags, io: CommandI
       io.stderr.write(`mailshunt: ${shown(user)} left alone: is being moved by ${shown(move)}\n`);
     if (reply.refused > reply.refusals.length)
       io.stderr.write(`mailshunt: and ${count(reply.refused - reply.refusals.length, "more user")} being moved\n`);
-    return reply.invalid + reply.refused === 0 ? EXIT.ok : EXIT.dataErr;
+    for (const { user, moved_to: movedTo, move, backend } of reply.contradictions)
+      io.stderr.write(
+        `mailshunt: ${shown(user)} left alone: ${shown(move)} has put the mailbox in ${shown(movedTo)}, not in ${shown(backend)}\n`,
+      );
+    if (reply.contradicted > reply.contradictions.length)
+      io.stderr.write(
+        `mailshunt: and ${count(reply.contradicted - reply.contradictions.length, "more user")} whose mailbox a move has put elsewhere\n`,
+      );
+    if (reply.contradicted > 0)
+      io.stderr.write(
+        "mailshunt: with these, new mail would miss the mailbox and the next move would copy over it; --yes sets them all the same\n",
+      );
+    return reply.invalid + reply.refused + reply.contradicted === 0 ? EXIT.ok : EXIT.dataErr;
   });
 }
 
@@ -160,10 +217,11 @@ async function openFile(file: string): Promise<AsyncIterable<Buffer>> {
 }
 
 function reportText(reply: ImportReply): string {
-  const { created, changed, unchanged, repeated, invalid, refused } = reply;
+  const { created, changed, unchanged, repeated, invalid, refused, contradicted } = reply;
+  const leftOut = invalid + refused + contradicted;
   const others = [
     ...(repeated === 0 ? [] : [`${repeated} came twice`]),
-    ...(invalid + refused === 0 ? [] : [`${invalid + refused} left out`]),
+    ...(leftOut === 0 ? [] : [`${leftOut} left out`]),
   ];
   const counts = [`${created} new`, `${changed} changed`, `${unchanged} as they were`, ...others].join(", ");
   return `${reply.dry_run ? "would be: " : ""}${counts}\n`;

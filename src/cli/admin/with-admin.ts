@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { AdminCutOff, AdminRefused, AdminUnreachable, connectAdmin } from "../../admin/client.ts";
 import type { AdminClient } from "../../admin/client.ts";
+import { MOVED_ELSEWHERE } from "../../admin/problem.ts";
 import { EXIT } from "../../core/exit-codes.ts";
 import { CommandFault } from "../command-io.ts";
 import type { CommandIo } from "../command-io.ts";
@@ -43,33 +44,33 @@ const absolute = (address: string): string =>
   address.startsWith("unix:") ? `unix:${resolve(address.slice("unix:".length))}` : address;
 
 /**
- * Does the same for each: what the daemon refuses for one is told, and the others have their turn.
+ * Does the same for each user or move: what the daemon refuses for one is told, and the others have their turn.
  * @param atOnce how many are under way at a time
  * @returns 0, or the highest exit code of those that were refused
  */
-export async function forEachUser(
-  users: readonly string[],
+export async function forEachNamed(
+  names: readonly string[],
   { stderr }: CommandIo,
-  act: (user: string) => Promise<number>,
+  act: (name: string) => Promise<number>,
   atOnce = 1,
 ): Promise<number> {
   let exitCode: number = EXIT.ok;
-  const waiting = users.values();
+  const waiting = names.values();
   async function take(): Promise<void> {
-    for (const user of waiting)
+    for (const name of waiting)
       try {
         // What the others have come to meanwhile must not be lost.
-        const ended = await act(user);
+        const ended = await act(name);
         exitCode = Math.max(exitCode, ended);
       } catch (error) {
         const refused = exitCodeOf(error);
         // Without a daemon the others need not be tried.
         if (refused === undefined || !(error instanceof AdminRefused) || isAboutUs(error)) throw error;
-        stderr.write(`mailshunt: ${shown(user)}: ${shown(error.message)}\n`);
+        stderr.write(`mailshunt: ${shown(name)}: ${shown(error.message)}\n`);
         exitCode = Math.max(exitCode, refused);
       }
   }
-  await Promise.all(Array.from({ length: Math.min(atOnce, users.length) }, take));
+  await Promise.all(Array.from({ length: Math.min(atOnce, names.length) }, take));
   return exitCode;
 }
 
@@ -81,6 +82,8 @@ export function exitCodeOf(error: unknown): number | undefined {
   if (error instanceof AdminUnreachable) return EXIT.unavailable;
   if (error instanceof AdminCutOff) return EXIT.tempFail;
   if (!(error instanceof AdminRefused)) return undefined;
+  // To try again later does not help.
+  if (error.title === MOVED_ELSEWHERE) return EXIT.usage;
   if (error.status === 503 || error.status === 409) return EXIT.tempFail;
   return error.status >= 500 && error.status !== 501 ? EXIT.software : EXIT.usage;
 }

@@ -32,7 +32,8 @@ export function runGroup({ db, path, operations }: WriteTarget, requests: readon
   let isCommitting = false;
   try {
     db.exec("BEGIN IMMEDIATE");
-    const replies = requests.map(runOne);
+    // One alone needs no savepoint: what it has changed goes with the transaction.
+    const replies = requests.map(requests.length === 1 ? perform : runOne);
     isCommitting = true;
     db.exec("COMMIT");
     return replies;
@@ -46,18 +47,22 @@ export function runGroup({ db, path, operations }: WriteTarget, requests: readon
     return requests.map(({ id }) => ({ kind: "failed", id, fault }));
   }
 
-  function runOne({ id, name, args }: WriteRequest): WriteReply {
+  function perform({ id, name, args }: WriteRequest): WriteReply {
     const operation = operations[name] as (...args: readonly unknown[]) => unknown;
+    return { kind: "done", id, value: operation(...args) };
+  }
+
+  function runOne(request: WriteRequest): WriteReply {
     db.exec("SAVEPOINT one");
     try {
-      const value = operation(...args);
+      const reply = perform(request);
       db.exec("RELEASE one");
-      return { kind: "done", id, value };
+      return reply;
     } catch (error) {
       // A full disk rolls back everything: then all of them have failed.
       if (!db.isTransaction) throw error;
       db.exec("ROLLBACK TO one; RELEASE one");
-      return { kind: "failed", id, fault: toFault(path, error) };
+      return { kind: "failed", id: request.id, fault: toFault(path, error) };
     }
   }
 }

@@ -34,7 +34,7 @@ class Batch {
       return false;
     }
     const isNews = this.#active.delete(moveId);
-    if (phase === "done") this.#doneCount += 1;
+    if (phase === "done" || phase === "rehearsed") this.#doneCount += 1;
     else this.#failed.set(moveId, { moveId, user, phase });
     return isNews && this.#active.size === 0;
   }

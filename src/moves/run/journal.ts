@@ -17,6 +17,7 @@ const PHASES: ReadonlySet<string> = new Set<MovePhase>([
   "release",
   "unlock",
   "done",
+  "rehearsed",
   "rolling-back",
   "rolled-back",
   "failed",

@@ -22,6 +22,9 @@ export interface MoveRunOwner {
   onIdle(run: MoveRun): void;
 }
 
+/** One for all: the error that each abort makes by itself takes longer than the rest of it. */
+const GIVEN_UP = new Stopped("it was given up");
+
 type TakenStep = Exclude<Step, { kind: "refused" }>;
 
 interface Taken {
@@ -88,7 +91,7 @@ export class MoveRun {
   async stop(): Promise<void> {
     this.#stopped.abort();
     this.#deadline?.cancel();
-    this.#doing?.abort.abort();
+    this.#doing?.abort.abort(GIVEN_UP);
     await this.#doing?.ended;
     await this.#queue;
   }
@@ -158,7 +161,7 @@ export class MoveRun {
   #enter(event: MoveEvent, step: TakenStep, isLast: boolean): void {
     this.#state = step.state;
     if (step.kind === "enter") {
-      this.#doing?.abort.abort();
+      this.#doing?.abort.abort(GIVEN_UP);
       this.#doing = undefined;
       if (!mayExpire(step.state)) this.#deadline?.cancel();
       if (isLast && step.act !== undefined && !this.isStopped) this.#begin(step.act);
@@ -241,6 +244,7 @@ function mayExpire(state: MoveState): boolean {
     case "release":
     case "unlock":
     case "done":
+    case "rehearsed":
     case "rolled-back":
     case "failed":
       return false;

@@ -30,7 +30,7 @@ export async function perform(act: PerformedAct, context: ActContext): Promise<M
 
 async function attempt(act: PerformedAct, context: ActContext): Promise<MoveEvent> {
   const { parts, subject, signal } = context;
-  const { commands, checks, clock } = parts;
+  const { commands, checks } = parts;
   switch (act.kind) {
     case "stop-commands":
       for (const command of act.commands)
@@ -45,8 +45,7 @@ async function attempt(act: PerformedAct, context: ActContext): Promise<MoveEven
       return { kind: "compared", ...(await checks.compare(subject, { isHeld: act.isHeld, signal })) };
     case "probe":
       if (!act.isHeld) await waitUntilCertain(context);
-      await checks.probe(subject, signal);
-      return { kind: "accepted", atMs: clock.wallMs(), outside: await lookOutside(context) };
+      return probe(context);
     case "lock":
       await commands.lock(subject, context);
       return { kind: "locked" };
@@ -68,6 +67,15 @@ async function attempt(act: PerformedAct, context: ActContext): Promise<MoveEven
     case "unlock":
       return unlock(context);
   }
+}
+
+async function probe(context: ActContext): Promise<MoveEvent> {
+  const { parts, subject, signal } = context;
+  await parts.checks.probe(subject, signal);
+  const outside = await lookOutside(context);
+  return subject.isRehearsal === true
+    ? { kind: "rehearsed" }
+    : { kind: "accepted", atMs: parts.clock.wallMs(), outside };
 }
 
 async function sync(which: SyncKind, context: ActContext): Promise<MoveEvent> {

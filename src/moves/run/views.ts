@@ -8,18 +8,23 @@ import { decodeEntry } from "./journal.ts";
 /** What the directory keeps of a move beside its journal. */
 export interface KeptOptions {
   readonly preset: string;
+  /** Undefined in those of older versions. */
+  readonly isRehearsal?: boolean;
 }
 
 export const encodeOptions = (options: KeptOptions): string => JSON.stringify(options);
 
-const presetOf = ({ optionsJson }: Move): string => (JSON.parse(optionsJson) as KeptOptions).preset;
+function optionsOf({ optionsJson }: Move): Required<KeptOptions> {
+  const { preset, isRehearsal = false } = JSON.parse(optionsJson) as KeptOptions;
+  return { preset, isRehearsal };
+}
 
 export const toSubject = (move: Move): MoveSubject => ({
   moveId: move.id,
   user: move.user,
   from: move.from,
   to: move.to,
-  preset: presetOf(move),
+  ...optionsOf(move),
 });
 
 export const toView = (move: Move): MoveView => ({
@@ -29,7 +34,7 @@ export const toView = (move: Move): MoveView => ({
   user: move.user,
   from: move.from,
   to: move.to,
-  preset: presetOf(move),
+  ...optionsOf(move),
   phase: move.state as MovePhase,
   isActive: move.isActive,
   createdMs: move.createdMs,
@@ -64,6 +69,8 @@ export function describeEvent(event: MoveEvent): string {
       return event.text;
     case "accepted":
       return "the new store takes mail for the user and lets the user in";
+    case "rehearsed":
+      return "the new store takes mail for the user and lets the user in; the rehearsal is over";
     case "locked":
       return "new logins have to wait";
     case "kicked":

@@ -43,6 +43,7 @@ export function actFor(state: MoveState): Act | undefined {
   switch (state.phase) {
     case "planned":
     case "done":
+    case "rehearsed":
     case "rolled-back":
     case "failed":
       return undefined;

@@ -46,6 +46,7 @@ const STATES: Readonly<Record<string, MoveState>> = {
   "unlock, stopping": { phase: "unlock", doing: "stopping", command: COMMAND, warnings: [] },
   unlock: { phase: "unlock", doing: "unlocking", ...NONE, warnings: [] },
   done: { phase: "done", warnings: [] },
+  rehearsed: { phase: "rehearsed", warnings: [] },
   "rolled-back": { phase: "rolled-back", reason: "x", warnings: [] },
   failed: { phase: "failed", reason: "x" },
   "rolling-back, stopping": back("stopping", [COMMAND]),
@@ -97,6 +98,7 @@ const way: readonly (readonly [from: string, event: MoveEvent, to: string])[] = 
   ["pre-sync, stopping", gone, "pre-sync syncing: sync"],
   ["pre-sync, comparing", compared(3), "pre-sync probing: probe"],
   ["pre-sync, probing", accepted(), "lock locking: lock"],
+  ["pre-sync, probing", { kind: "rehearsed" }, "rehearsed: nothing"],
   ["lock, locking", { kind: "locked" }, "lock kicking: kick"],
   ["lock, kicking", { kind: "kicked" }, "lock waiting: wait-for-logins"],
   ["lock, waiting", { kind: "logins-over" }, "lock kicking-again: kick"],
@@ -196,6 +198,7 @@ const table: readonly (readonly [
   ["rolling-back, unlocking", "-", "rolling-back releasing: release", "-", "-"],
   ["rolling-back, unlocking, running", "-", "rolling-back stopping: stop-commands", "-", "-"],
   ["done", "-", "-", "-", "-"],
+  ["rehearsed", "-", "-", "-", "-"],
   ["rolled-back", "-", "-", "-", "-"],
   ["failed", "-", "-", "-", "-"],
 ];
@@ -235,6 +238,19 @@ test("only what failed or was rolled back is tried again", () => {
   assert.deepEqual(retried, ["rolled-back", "failed"]);
 });
 
+test("a rehearsal's end says what the comparison found", () => {
+  const comparing = stateNamed("pre-sync, comparing");
+  for (const [differences, warnings] of [
+    [0, []],
+    [3, [compared(3)]],
+  ] as const) {
+    const probing = nextStep(comparing, compared(differences));
+    const end = probing.kind === "enter" ? nextStep(probing.state, { kind: "rehearsed" }) : probing;
+    const texts = warnings.map((event) => (event.kind === "compared" ? event.text : ""));
+    assert.deepEqual(end.kind === "enter" ? end.state : undefined, { phase: "rehearsed", warnings: texts });
+  }
+});
+
 test("from the switch on nothing leads back", () => {
   const switched: readonly MovePhase[] = ["release", "unlock", "done"];
   for (const [name, state] of Object.entries(STATES)) {
@@ -261,7 +277,7 @@ test("each state that nobody is waited for in has something to do", () => {
   for (const [name, state] of Object.entries(STATES))
     assert.equal(
       actFor(state) === undefined,
-      ["planned", "paused", "done", "rolled-back", "failed"].includes(name),
+      ["planned", "paused", "done", "rehearsed", "rolled-back", "failed"].includes(name),
       name,
     );
 });
@@ -277,6 +293,7 @@ function everyEvent(): readonly MoveEvent[] {
     compared(1),
     accepted(),
     accepted("old"),
+    { kind: "rehearsed" },
     { kind: "locked" },
     { kind: "kicked" },
     { kind: "logins-over" },

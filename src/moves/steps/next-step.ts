@@ -29,6 +29,7 @@ export function nextStep(state: MoveState, event: MoveEvent): Step {
     case "synced":
     case "compared":
     case "accepted":
+    case "rehearsed":
     case "locked":
     case "kicked":
     case "logins-over":
@@ -75,6 +76,7 @@ function onOutcome(state: MoveState, event: MoveEvent): Step {
     case "rolling-back":
       return onRollingBack(state, event);
     case "done":
+    case "rehearsed":
     case "rolled-back":
     case "failed":
       return MEANINGLESS;
@@ -95,8 +97,11 @@ function onPreSync(state: In<"pre-sync">, event: MoveEvent): Step {
       return enter({ phase: "pre-sync", round: round + 1, doing: "syncing", command: undefined });
     case "comparing":
       // Mail still flows into the old store, so what differs now proves nothing; the report tells of it.
-      return event.kind === "compared" ? enter({ ...state, doing: "probing" }) : MEANINGLESS;
+      if (event.kind !== "compared") return MEANINGLESS;
+      return enter({ ...state, doing: "probing", ...(event.differences > 0 ? { differing: event.text } : {}) });
     case "probing":
+      if (event.kind === "rehearsed")
+        return enter({ phase: "rehearsed", warnings: state.differing === undefined ? [] : [state.differing] });
       return event.kind === "accepted" ? enter({ phase: "lock", doing: "locking", command: undefined }) : MEANINGLESS;
   }
 }
@@ -203,6 +208,7 @@ function onTrouble(state: MoveState, event: Trouble): Step {
       return onRollingBack(state, event);
     case "release":
     case "done":
+    case "rehearsed":
     case "rolled-back":
     case "failed":
       return MEANINGLESS;
@@ -254,6 +260,7 @@ function onRestarted(state: MoveState, atMs: number): Step {
     case "rolling-back":
       return onRollBackRestarted(state);
     case "done":
+    case "rehearsed":
     case "rolled-back":
     case "failed":
       return refused("it has ended");

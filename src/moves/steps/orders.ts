@@ -42,6 +42,7 @@ function onPaused(state: MoveState): Step {
     case "rolling-back":
       return refused("it is rolling back");
     case "done":
+    case "rehearsed":
     case "rolled-back":
     case "failed":
       return refused("it has ended");
@@ -66,6 +67,7 @@ function onCancelled(state: MoveState, reason: string): Step {
     case "rolling-back":
       return refused("it is rolling back already");
     case "done":
+    case "rehearsed":
     case "rolled-back":
     case "failed":
       return refused("it has ended");

@@ -131,11 +131,11 @@ const cases: readonly {
     to: {},
     want: ["A: the folder is missing in the new store"],
   },
-  { name: "empty folder more", from: {}, to: { A: [] }, want: [] },
+  { name: "empty folder more", from: { INBOX: [] }, to: { INBOX: [], A: [] }, want: [] },
   {
     name: "folder more",
-    from: {},
-    to: { A: [{ id: "1" }] },
+    from: { INBOX: [] },
+    to: { INBOX: [], A: [{ id: "1" }] },
     want: ["A: the folder is in the new store alone, with 1 messages"],
   },
   {
@@ -226,3 +226,45 @@ for (const [address, path] of [
 
 for (const address of ["a\r\nDATA@example.com", "a@b> X<c"])
   test(`${JSON.stringify(address)} is never asked`, () => assert.throws(() => toPath(address)));
+
+/** As `side`, but with something that a store does wrong. */
+const changed = (side: Side, reader: Partial<MailboxReader>): Side => ({
+  ...side,
+  reader: { ...side.reader, ...reader },
+});
+
+test("a store that shows fewer messages than it has is told, also where both do so", async () => {
+  const hiding = (): Side => {
+    const side = fakeSide({ A: [{ id: "1" }] });
+    return changed(side, { examine: async (path) => ({ ...(await side.reader.examine(path)), count: 3 }) });
+  };
+  const { differences, lines } = await compare(hiding(), hiding());
+  assert.equal(differences, 4);
+  assert.deepEqual(lines, [
+    "A: the old store has 2 messages more than it shows",
+    "A: the new store has 2 messages more than it shows",
+  ]);
+});
+
+test("two folders of one name are not taken for one", async () => {
+  const folder = { isSelectable: true, isSubscribed: false };
+  const flags = new Set<string>();
+  const both = ["INBOX", "INBOX.Inbox"].map((path) =>
+    toFolder({ path, delimiter: ".", flags, subscribed: false }, ["INBOX."]),
+  );
+  const one = fakeSide({ INBOX: [] });
+  const two = changed(fakeSide({ INBOX: [] }), { folders: async () => both });
+  await assert.rejects(compare(two, one), /two folders that would both be INBOX: "INBOX" and "INBOX.Inbox"/);
+  await assert.rejects(compare(one, two), /the new store has two folders/);
+  const notOne = changed(fakeSide({ INBOX: [] }), {
+    folders: async () => [
+      { ...folder, path: "A", name: "A" },
+      { ...folder, path: "a", name: "A", isSelectable: false },
+    ],
+  });
+  assert.equal((await compare(notOne, fakeSide({ A: [] }))).differences, 0);
+});
+
+test("an old store without any folder is at fault, and not empty", async () => {
+  await assert.rejects(compare(fakeSide({}), fakeSide({ INBOX: [] })), /lists no folder at all/);
+});

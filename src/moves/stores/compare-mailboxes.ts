@@ -37,7 +37,10 @@ export async function compareMailboxes(
   signal: AbortSignal,
 ): Promise<MailboxReport> {
   const [ours, theirs] = await Promise.all([source.reader.folders(), target.reader.folders()]);
-  const [left, right] = [byName(ours, options.ignoreFolders), byName(theirs, options.ignoreFolders)];
+  // Every mailbox has its INBOX (RFC 3501 section 5.1): two stores that say nothing are not equal.
+  if (!ours.some(({ isSelectable }) => isSelectable)) throw new Error("the old store lists no folder at all");
+  const left = byName(ours, options.ignoreFolders, "old");
+  const right = byName(theirs, options.ignoreFolders, "new");
   const ignoreFlags = new Set(options.ignoreFlags.map((flag) => flag.toLowerCase()));
   const lines: string[] = [];
   const notes: string[] = [];
@@ -59,6 +62,14 @@ export async function compareMailboxes(
       readFolder(target, other, ignoreFlags),
     ]);
     messages += contents.count;
+    for (const [store, { hiddenCount }] of [
+      ["old", contents],
+      ["new", otherContents],
+    ] as const) {
+      if (hiddenCount === 0) continue;
+      differences += hiddenCount;
+      lines.push(`${name}: the ${store} store has ${hiddenCount} messages more than it shows`);
+    }
     const difference = compareContents(contents, otherContents, options.ignoreSizes);
     if (countOf(difference) === 0) continue;
     differences += countOf(difference);
@@ -80,19 +91,30 @@ async function readFolder(
   { reader, memory }: Side,
   folder: Folder,
   ignoreFlags: ReadonlySet<string>,
-): Promise<FolderContents> {
+): Promise<FolderContents & { readonly hiddenCount: number }> {
   const state = await reader.examine(folder.path);
   const contents = await readContents(reader, state, memory.get(folder.path), ignoreFlags);
   let remembered = contents.count;
   for (const [path, other] of memory) if (path !== folder.path) remembered += other.count;
   if (remembered <= MAX_REMEMBERED) memory.set(folder.path, contents);
   else memory.delete(folder.path);
-  return contents;
+  return { ...contents, hiddenCount: Math.max(0, state.count - contents.count) };
 }
 
-function byName(folders: readonly Folder[], ignored: readonly string[]): Map<string, Folder> {
+/** @throws Error for two folders of one name, of which only one would be compared */
+function byName(folders: readonly Folder[], ignored: readonly string[], store: "old" | "new"): Map<string, Folder> {
   const isIgnored = ({ name }: Folder): boolean => ignored.some((top) => name === top || name.startsWith(`${top}/`));
-  return new Map(folders.filter((folder) => !isIgnored(folder)).map((folder) => [folder.name, folder]));
+  const found = new Map<string, Folder>();
+  for (const folder of folders) {
+    if (isIgnored(folder)) continue;
+    const same = found.get(folder.name);
+    if (same?.isSelectable === true && folder.isSelectable)
+      throw new Error(
+        `the ${store} store has two folders that would both be ${folder.name}: "${same.path}" and "${folder.path}"; rename one of them`,
+      );
+    if (same === undefined || folder.isSelectable) found.set(folder.name, folder);
+  }
+  return found;
 }
 
 function noteSubscription(name: string, ours: Folder, theirs: Folder | undefined, notes: string[]): void {

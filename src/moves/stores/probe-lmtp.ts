@@ -44,28 +44,26 @@ function attempt(pool: BackendPool, path: string, mayBeReused: boolean, signal: 
         onUnavailable: (error) => end({ kind: "refused", reason: error.message }),
         onSession: (session, isReused) => {
           used = session;
-          const commands = [`MAIL FROM:<>${mailParameters(path, session)}`, `RCPT TO:<${path}>`];
-          let asked = "";
-          const next = (): void => {
-            const command = commands.shift();
-            if (command === undefined) {
-              pool.release(session, false);
-              return end({ kind: "accepted" });
-            }
-            asked = command;
-            session.expect(command, pool.options.timeouts.commandMs);
-            session.send(`${command}\r\n`);
-          };
+          const mail = `MAIL FROM:<>${mailParameters(path, session)}`;
+          const rcpt = `RCPT TO:<${path}>`;
+          let asked = mail;
+          let refusal: string | undefined;
           session.use({
             onReply: ({ code, lines }) => {
-              if (code >= 200 && code < 300) return next();
+              if (code < 200 || code >= 300) refusal ??= `${asked} was answered ${code} ${lines.join(" ")}`;
+              if (asked === mail) {
+                asked = rcpt;
+                session.expect(rcpt, pool.options.timeouts.commandMs);
+                return;
+              }
               pool.release(session, false);
-              end({ kind: "refused", reason: `${asked} was answered ${code} ${lines.join(" ")}` });
+              end(refusal === undefined ? { kind: "accepted" } : { kind: "refused", reason: refusal });
             },
             onDrain: () => undefined,
-            onLost: (reason) => end({ kind: "lost", isReused, reason: `${asked}: ${reason}` }),
+            onLost: (reason) => end({ kind: "lost", isReused, reason: refusal ?? `${asked}: ${reason}` }),
           });
-          next();
+          session.expect(mail, pool.options.timeouts.commandMs);
+          for (const command of [mail, rcpt]) session.send(`${command}\r\n`);
         },
       },
       mayBeReused,

@@ -72,6 +72,9 @@ export function createStoreChecks(parts: CheckParts): StoreChecks {
     }
   }
 
+  const whyNotCompared = (): string | undefined =>
+    parts.options().isOn ? undefined : "the mailboxes were not compared: moves.verify.enabled is false";
+
   return {
     faultOf(from, to) {
       if (!parts.options().isOn) return undefined;
@@ -83,9 +86,10 @@ export function createStoreChecks(parts: CheckParts): StoreChecks {
         return error instanceof Error ? error.message : String(error);
       }
     },
-    whyNotCompared: () =>
-      parts.options().isOn ? undefined : "the mailboxes were not compared: moves.verify.enabled is false",
+    whyNotCompared,
     async compare(subject, { isHeld, signal }) {
+      const text = whyNotCompared();
+      if (text !== undefined) return { differences: 0, text };
       const report = await compare(subject, isHeld, signal);
       const reportPath = parts.reportPath(subject.moveId);
       await mkdir(dirname(reportPath), { recursive: true, mode: 0o700 });

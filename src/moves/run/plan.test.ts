@@ -1,0 +1,28 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { planMoves } from "./plan.ts";
+import type { PlanParts } from "./plan.ts";
+
+test("however many users are looked up, deliveries have their turn", async () => {
+  const parts = {
+    directory: { moves: { findActive: () => undefined } },
+    residence: () => Promise.resolve({ kind: "lives", backend: "old" }),
+    commands: { faultOf: () => undefined },
+    checks: { faultOf: () => undefined },
+    defaultPreset: () => "copy",
+    bypass: () => undefined,
+    clock: { wallMs: () => 0 },
+  } as unknown as PlanParts;
+  let turns = 0;
+  const next = (): void => {
+    turns += 1;
+    timer = setImmediate(next);
+  };
+  let timer = setImmediate(next);
+  const users = Array.from({ length: 10_000 }, (_, index) => `u${index}`);
+  const request = { users, to: "new", isDryRun: true, author: { who: "admin", why: "" } };
+  const { planned } = await planMoves(request, parts, () => undefined);
+  clearImmediate(timer);
+  assert.equal(planned.length, users.length);
+  assert.ok(turns >= 50, `others had ${turns} turns`);
+});
