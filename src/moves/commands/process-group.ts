@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
 import { setImmediate as turn } from "node:timers/promises";
 import type { Clock } from "../../core/clock.ts";
 import type { CommandGroup } from "./command-group.ts";
@@ -141,11 +141,22 @@ const listProcesses = (): readonly ProcessLine[] =>
 
 const isDead = ({ state }: ProcessLine): boolean => state === "Z" || state === "X";
 
+/** Of a process's line in /proc, with room to spare: a name of 64 characters and 51 numbers, most of them small. */
+const MAX_LINE_BYTES = 2_048;
+
+/** One for all: `readFileSync` takes 64 KiB for each file whose size it cannot know, and there may be thousands of processes. */
+const lineBytes = Buffer.alloc(MAX_LINE_BYTES);
+
 /** Undefined where there is no such process. The name in brackets may contain anything, brackets too: proc(5). */
 function readProcess(pid: number): ProcessLine | undefined {
   let text: string;
   try {
-    text = readFileSync(`/proc/${pid}/stat`, "latin1");
+    const file = openSync(`/proc/${pid}/stat`, "r");
+    try {
+      text = lineBytes.toString("latin1", 0, readSync(file, lineBytes));
+    } finally {
+      closeSync(file);
+    }
   } catch {
     return undefined;
   }

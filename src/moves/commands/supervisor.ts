@@ -14,6 +14,7 @@ import { describeLeader, stopGroup, TOKEN_VARIABLE } from "./process-group.ts";
 /**
  * Leads the command's process group. It waits for a word on descriptor 3 before anything is run, and kills the whole group
  * when that pipe ends, as it does when the daemon dies. SIGTERM to the group ends the command, but not this shell before it.
+ * It buries what waits on that pipe, so that the group is gone with itself and nobody has to look who is left in it.
  */
 const SUPERVISOR = `
 trap : TERM
@@ -29,6 +30,7 @@ while :; do
   [ "$status" -gt 128 ] && kill -0 "$child" 2>/dev/null || break
 done
 kill -KILL "$watcher"
+wait "$watcher" 2>/dev/null
 exit "$status"
 `;
 
