@@ -3,14 +3,14 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { loadConfig } from "../../src/config/load.ts";
 import { systemClock } from "../../src/core/clock.ts";
+import { ownQuotas } from "../../src/core/quota.ts";
 import type { Directory } from "../../src/directory/directory.ts";
 import { openDirectory } from "../../src/directory/open-directory.ts";
-import { directoryOf, startHolding } from "../../src/holding.ts";
+import { isLockedIn, startHolding } from "../../src/holding.ts";
 import type { Holding } from "../../src/holding.ts";
 import type { MoveDetails } from "../../src/moves/move-service.ts";
 import { RecentLogins } from "../../src/moving.ts";
 import { Deliveries } from "../../src/relay/deliveries.ts";
-import { Parking } from "../../src/relay/parking.ts";
 import type { Route } from "../../src/routing/route.ts";
 import { buildRunning } from "../../src/running.ts";
 import type { Running } from "../../src/running.ts";
@@ -95,9 +95,16 @@ export async function startOutside(
     loopToken: "loop",
     disabledBackends: new Set<string>(),
     resolve: () => ({ kind: "failed" as const, reason: "nobody asks" }),
-    isLocked: (user: string) => opening.holding?.isLocked(user) === true,
+    isLocked: (user: string) => isLockedIn(opening.holding?.directory, user),
+    quotas: ownQuotas,
+    onWritten: undefined,
     onLogin: (user: string) => logins.note(user),
-    directory: directoryOf(() => opening.holding),
+    directory: {
+      find(user: string) {
+        if (opening.holding === undefined) throw new Error("the directory is not open");
+        return opening.holding.directory.find(user);
+      },
+    },
   };
   const build = async (from: OutsideOptions, previous: Running | undefined): Promise<Running> => {
     const loaded = await loadConfig(writeOutsideConfig(from));
@@ -111,7 +118,8 @@ export async function startOutside(
     running: () => running,
     logins,
     deliveries: new Deliveries(),
-    parking: new Parking({ parkMs: 0, maxParked: 0 }, systemClock),
+    forgetUser: (table, user) => running.tables.forget(table, user),
+    onReleased: () => undefined,
     clock: systemClock,
     say,
   });
