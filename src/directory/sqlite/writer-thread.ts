@@ -1,5 +1,5 @@
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
-import { checkpoint, connectWriter } from "./connect.ts";
+import { checkpoint, connectWriter, watchFiles } from "./connect.ts";
 import { BULK_OPERATIONS, createOperations } from "./operations.ts";
 import { runGroup } from "./write-group.ts";
 import type { WriteReply, WriteRequest } from "./write-group.ts";
@@ -24,10 +24,22 @@ const db = connectWriter(path);
 const target = { db, path, operations: createOperations(db) };
 let isCheckpointDue = false;
 let lastImportMs = -Infinity;
+const findMissing = watchFiles(path);
 
 const reply = (replies: readonly WriteReply[]): void => {
   if (replies.length > 0) port.postMessage(replies);
 };
+
+function run(requests: readonly WriteRequest[]): readonly WriteReply[] {
+  const missing = findMissing();
+  if (missing === undefined) return runGroup(target, requests);
+  const message = `the directory ${path} is not written any more, for ${missing} was removed or replaced: put it back and restart mailshunt`;
+  return requests.map(({ id }) => ({
+    kind: "failed",
+    id,
+    fault: { kind: "directory", code: "DIRECTORY_MISSING", message },
+  }));
+}
 
 function checkpointLater(): void {
   if (isCheckpointDue) return;
@@ -57,9 +69,9 @@ port.on("message", (first: WriterMessage) => {
   const isBulk = ({ name }: WriteRequest): boolean => BULK_OPERATIONS.has(name);
   const small = requests.filter((request) => !isBulk(request));
   // A hold is acknowledged before a piece of an import that happened to come with it, not after.
-  if (small.length > 0) reply(runGroup(target, small));
+  if (small.length > 0) reply(run(small));
   for (const request of requests.filter(isBulk)) {
-    reply(runGroup(target, [request]));
+    reply(run([request]));
     if (request.name === "importUsers") lastImportMs = performance.now();
   }
   if (requests.length > 0) checkpointLater();
