@@ -21,7 +21,9 @@ const { path } = workerData as WriterThreadData;
 const port = parentPort;
 if (port === null) throw new Error("this file runs in a worker thread");
 const db = connectWriter(path);
-const target = { db, path, operations: createOperations(db) };
+const target = { db, path, operations: createOperations(db, isAwaited) };
+/** Received, and not worked on yet. */
+const received: WriterMessage[] = [];
 let isCheckpointDue = false;
 let lastImportMs = -Infinity;
 const findMissing = watchFiles(path);
@@ -58,13 +60,27 @@ function checkpointLater(): void {
   }, CHECKPOINT_AFTER_MS).unref();
 }
 
+/** @returns whether there was another message */
+function receive(): boolean {
+  const next = port === null ? undefined : receiveMessageOnPort(port);
+  if (next !== undefined) received.push(next.message as WriterMessage);
+  return next !== undefined;
+}
+
+/** A piece of an import ends early then: whoever holds a user waits for the disk, not for the import. */
+function isAwaited(): boolean {
+  return received.length > 0 || receive();
+}
+
 port.on("message", (first: WriterMessage) => {
-  const messages = [first];
-  while (messages.length < MAX_GROUP) {
-    const next = receiveMessageOnPort(port);
-    if (next === undefined) break;
-    messages.push(next.message as WriterMessage);
+  received.push(first);
+  while (received.length > 0) {
+    while (received.length < MAX_GROUP && receive());
+    workOn(received.splice(0));
   }
+});
+
+function workOn(messages: readonly WriterMessage[]): void {
   const requests = messages.flatMap((message) => (message.kind === "write" ? [message.request] : []));
   const isBulk = ({ name }: WriteRequest): boolean => BULK_OPERATIONS.has(name);
   const small = requests.filter((request) => !isBulk(request));
@@ -77,6 +93,6 @@ port.on("message", (first: WriterMessage) => {
   if (requests.length > 0) checkpointLater();
   if (messages.some((message) => message.kind === "close")) {
     db.close();
-    port.close();
+    port?.close();
   }
-});
+}
