@@ -48,7 +48,7 @@ async function start(t: TestContext, { isAuthority = true } = {}): Promise<Outsi
       `address: "unix:${folder}/lmtp"`,
       `protocol: admin, address: "unix:${folder}/admin"`,
     ],
-    usersTable: `{ type: url, url: "${store.url}", timeout: 1s, cache: { ttl: 1h, absent_ttl: 1h } }`,
+    usersTable: `{ type: url, url: "${store.url}", timeout: 3s, cache: { ttl: 1h, absent_ttl: 1h } }`,
     more: directoryLines(folder, isAuthority),
   }));
   const { folder, rewrite } = setting;
