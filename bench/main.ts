@@ -38,11 +38,19 @@ import { benchTables, PODOP_PACKAGES, TABLE_PACKAGES } from "./tables/tables.ts"
 const IDLE_CONNECTIONS = 5_000;
 const QUICK_IDLE_CONNECTIONS = 1_000;
 
+/** Of everything that is started; empty before. */
+let folder = "";
+
+async function cleanUp(): Promise<void> {
+  await endAll();
+  if (folder !== "") rmSync(folder, { recursive: true, force: true });
+}
+
 async function run(request: Request): Promise<boolean> {
   const { isQuick, isWriting, parts, userCount, workers, lmtpProxyFolder, podopFolder } = request;
   const effort = isQuick ? QUICK : FULL;
   const machine = describeMachine(isQuick, effort.rounds);
-  const folder = mkdtempSync(join(tmpdir(), "mailshunt-bench-"));
+  folder = mkdtempSync(join(tmpdir(), "mailshunt-bench-"));
   // Dovecot's processes give up root before they open what is in it.
   chmodSync(folder, 0o755);
   try {
@@ -55,8 +63,7 @@ async function run(request: Request): Promise<boolean> {
     if (isWriting) renderPage();
     return isGood;
   } finally {
-    await endAll();
-    rmSync(folder, { recursive: true, force: true });
+    await cleanUp();
   }
 
   async function runPart(part: Part): Promise<boolean> {
@@ -136,7 +143,7 @@ if (request === undefined) {
   process.exit(64);
 }
 for (const signal of ["SIGINT", "SIGTERM"] as const)
-  process.once(signal, () => void endAll().then(() => process.exit(130)));
+  process.once(signal, () => void cleanUp().then(() => process.exit(130)));
 
 const packages = await ensurePackages([...new Set(request.parts.flatMap((part) => packagesOf(part, request)))]);
 if (packages.kind === "missing") {

@@ -4,7 +4,8 @@
  *   lmtp-sink PORT...
  *
  * Listens on each port of 127.0.0.1. Beside LMTP it knows the command STAT, answered with what it has taken so far:
- * `250 messages=N recipients=N bytes=N connections=N`; connections are those open now, the asker's among them.
+ * `250 messages=N recipients=N bytes=N connections=N accepted=N`; connections are those open now, accepted those there ever were,
+ * the asker's among them.
  * smtp-sink of Postfix counts no recipients and reads messages byte by byte; this one does neither.
  * It trusts who asks: benchmarks alone.
  */
@@ -37,7 +38,7 @@ static struct client {
 } clients[MAX_SOCKETS];
 
 static struct {
-    uint64_t messages, recipients, bytes, connections;
+    uint64_t messages, recipients, bytes, connections, accepted;
 } taken;
 
 static char input[INPUT_BYTES];
@@ -58,8 +59,8 @@ static void reply(const char *text) {
 
 static void reply_counts(void) {
     char text[200];
-    snprintf(text, sizeof text, "250 messages=%lu recipients=%lu bytes=%lu connections=%lu\r\n", taken.messages,
-             taken.recipients, taken.bytes, taken.connections);
+    snprintf(text, sizeof text, "250 messages=%lu recipients=%lu bytes=%lu connections=%lu accepted=%lu\r\n",
+             taken.messages, taken.recipients, taken.bytes, taken.connections, taken.accepted);
     reply(text);
 }
 
@@ -186,6 +187,7 @@ static void welcome(int poll, int listener) {
     if (socket >= MAX_SOCKETS) errx(1, "too many connections");
     memset(&clients[socket], 0, sizeof clients[socket]);
     taken.connections++;
+    taken.accepted++;
     watch(poll, socket);
     (void)!send(socket, greeting, sizeof greeting - 1, MSG_NOSIGNAL);
 }

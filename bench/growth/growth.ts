@@ -118,7 +118,7 @@ async function measureStep(axis: Axis, step: Step, place: Place, directoryPath: 
   const haproxy = axis.hasHaproxy ? await startHaproxy(parts) : undefined;
   const delaysMs: number[] = [];
   const peers = haproxy === undefined ? [own] : [own, haproxy];
-  const rounds = await takeTurns(peers, place.effort.rounds, async (peer) => {
+  const rounds = await takeTurns(peers, place.effort.growthRounds, async (peer) => {
     await readEventLoopP99Ms(daemon.adminPath);
     const round = await run(step, peer, sink, place);
     if (peer === own) delaysMs.push(await readEventLoopP99Ms(daemon.adminPath));

@@ -75,6 +75,27 @@ export function mailTable(scenarios: readonly ScenarioRows[]): string {
   );
 }
 
+/** What one core does, by the CPU time of each message. */
+export function sizingTable(scenarios: readonly ScenarioRows[], idle: readonly IdleRow[]): string {
+  const table = markdownTable(
+    ["scenario", "CPU of a message", "messages/s a core"],
+    scenarios.flatMap(({ name, rows }) => {
+      const cpuMicros = rows.find(({ peer }) => peer === "mailshunt")?.cpuMicros;
+      if (cpuMicros === undefined) return [];
+      return [[name, `${Math.round(cpuMicros).toLocaleString("en")} µs`, formatRate(1e6 / cpuMicros)]];
+    }),
+  );
+  const peaks = scenarios.flatMap(({ isSmall, rows }) =>
+    rows.flatMap(({ peer, peakBytes }) => (isSmall && peer === "mailshunt" ? (peakBytes ?? []) : [])),
+  );
+  const idleBytes = idle.find(({ peer }) => peer === "mailshunt")?.bytesPerConnection ?? Number.NaN;
+  const memory = [
+    `Memory of one worker under this load: ${megabytes(Math.min(...peaks))} to ${megabytes(Math.max(...peaks))} where messages are small.`,
+    `An idle connection: ${(idleBytes / 1_024).toFixed(1)} KiB.`,
+  ];
+  return [table, memory.join(" ")].join("\n\n");
+}
+
 export const idleTable = (rows: readonly IdleRow[]): string =>
   markdownTable(
     ["peer", "connections", "memory of each", "goal"],

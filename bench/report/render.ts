@@ -3,20 +3,35 @@ import { join } from "node:path";
 import { describeSoak } from "../soak/soak.ts";
 import { drawCurve, drawSoak, growthTable } from "./growth-section.ts";
 import { formatMachine } from "./machine.ts";
-import { authoritiesTable, drawComparison, goalsTable, idleTable, mailTable, manyUsersTable } from "./mail-section.ts";
+import {
+  authoritiesTable,
+  drawComparison,
+  goalsTable,
+  idleTable,
+  mailTable,
+  manyUsersTable,
+  sizingTable,
+} from "./mail-section.ts";
 import { replaceSection } from "./markdown.ts";
 import { readResults } from "./results.ts";
 
 const DOCS = join(import.meta.dirname, "..", "..", "docs");
-const PAGE = join(DOCS, "performance.md");
 const CHARTS = join(DOCS, "performance");
 
-/** Puts what was measured into the page, and draws its charts: all of it from `bench/results`. */
+/** Puts what was measured into the pages, and draws the charts: all of it from `bench/results`. */
 export function renderPage(): void {
   mkdirSync(CHARTS, { recursive: true });
-  let page = readFileSync(PAGE, "utf8");
-  for (const [name, text] of sections()) page = replaceSection(page, name, text);
-  writeFileSync(PAGE, page);
+  writeSections("performance.md", sections());
+  const [mail, idle] = [readResults("mail"), readResults("idle")];
+  if (mail !== undefined && idle !== undefined)
+    writeSections("scaling.md", [["sizing", sizingTable(mail.results, idle.results)]]);
+}
+
+function writeSections(name: string, written: Iterable<readonly [section: string, text: string]>): void {
+  const path = join(DOCS, name);
+  let page = readFileSync(path, "utf8");
+  for (const [section, text] of written) page = replaceSection(page, section, text);
+  writeFileSync(path, page);
 }
 
 /** Of what was never measured there is no section, and the page keeps what it has. */

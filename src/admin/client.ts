@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import { Readable } from "node:stream";
 import { Pool } from "undici";
 import type { Dispatcher } from "undici";
@@ -58,9 +59,10 @@ const CONNECT_TIMEOUT_MS = 10_000;
 
 /**
  * @param given an address as everywhere: `unix:/path`, `host:port`
+ * @param onAnswer called for each answer, when it begins
  * @throws AdminUnreachable for what is no address
  */
-export function connectAdmin(given: string, token: string | undefined): AdminClient {
+export function connectAdmin(given: string, token: string | undefined, onAnswer?: () => void): AdminClient {
   const parsed = parseEndpoint(given);
   if (parsed.kind === "bad") throw new AdminUnreachable(`${given} is no address: ${parsed.reason}`);
   const { endpoint } = parsed;
@@ -95,6 +97,7 @@ export function connectAdmin(given: string, token: string | undefined): AdminCli
     } catch (error) {
       throw toFault(endpoint, error);
     }
+    onAnswer?.();
     if (response.statusCode === 200) return response;
     const refusal = await response.body.text().catch(() => "");
     throw refusalOf(response.statusCode, refusal);
@@ -148,6 +151,7 @@ function toFault(endpoint: Endpoint, error: unknown): Error {
   const { code = "", syscall } = error instanceof Error ? (error as NodeJS.ErrnoException) : {};
   const unreachable = (why: string): Error => new AdminUnreachable(`${address}: ${why}`, { cause: error });
   if (code === "UND_ERR_CONNECT_TIMEOUT") return unreachable("no connection in time");
+  if (code === "EACCES" && endpoint.kind === "unix") return unreachable(describeNoAccess(endpoint.path));
   if (syscall === "connect" || syscall === "getaddrinfo") return unreachable(CONNECT_FAULTS.get(code) ?? code);
   if (code.startsWith("HPE_")) return unreachable("what answers there is no mailshunt");
   if (["UND_ERR_SOCKET", "ECONNRESET", "EPIPE"].includes(code)) return cutOff(address, error);
@@ -155,9 +159,20 @@ function toFault(endpoint: Endpoint, error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error));
 }
 
+/** Whose it is tells who has to ask. Its folder may be closed, too. */
+function describeNoAccess(path: string): string {
+  let whose = "see the owner and the mode of the socket and of its folder";
+  try {
+    const { uid, gid, mode } = statSync(path);
+    whose = `it belongs to user ${uid} and group ${gid}, mode ${(mode & 0o777).toString(8).padStart(4, "0")}`;
+  } catch {
+    // Not even that may be known.
+  }
+  return `no permission to connect: ${whose}; run the command as root or as the daemon's user`;
+}
+
 const CONNECT_FAULTS: ReadonlyMap<string, string> = new Map([
-  ["ENOENT", "there is no such socket: does the daemon run, with an `admin` listener?"],
+  ["ENOENT", "there is no such socket: does the daemon run, with an `admin` listener there?"],
   ["ECONNREFUSED", "nobody listens there: does the daemon run?"],
-  ["EACCES", "no permission to connect: see the owner and the mode of the socket"],
   ["ENOTFOUND", "that name has no address"],
 ]);

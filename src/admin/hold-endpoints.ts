@@ -59,14 +59,19 @@ export function holdEndpoints(services: AdminServices, stopping: AbortSignal): r
         deadline_ms: v.optional(waitMs),
         ...authorEntries,
       }),
-      result: v.object({ hold, drain }),
+      result: v.object({ hold, drain, warning: v.optional(v.string()) }),
       async handle({ body }) {
         const { holds } = keeperOf(services);
         const deadlineMs = body.deadline_ms === undefined ? undefined : nowMs() + body.deadline_ms;
         const given = { user: keyOf(services, body.user), owner: body.owner, reason: body.reason, deadlineMs };
         const author = { who: body.who, why: body.why === "" ? body.reason : body.why };
         const held = await unlessStopped(holds.hold(given, author), given.user, stopping);
-        return { hold: toHold(held.hold, nowMs()), drain: toDrain(held.outcome, services) };
+        const warning = await doubtOf(services, given.user);
+        return {
+          hold: toHold(held.hold, nowMs()),
+          drain: toDrain(held.outcome, services),
+          ...(warning === undefined ? {} : { warning }),
+        };
       },
     }),
     jsonEndpoint({
@@ -85,6 +90,18 @@ export function holdEndpoints(services: AdminServices, stopping: AbortSignal): r
       },
     }),
   ];
+}
+
+/** Whoever mistypes a name holds nobody, and would go on as if the mailbox were quiet. */
+async function doubtOf(services: AdminServices, user: string): Promise<string | undefined> {
+  const { findBackend, users } = directoryOf(services);
+  if (findBackend(user) !== undefined) return undefined;
+  const route = await services.routeByTables(user);
+  if (route.kind === "unknown") return "no table knows this user, and the directory has no entry";
+  const isFallback = route.kind === "deliver" && route.source.kind === "fallback";
+  return isFallback && users.countByBackend().size > 0
+    ? "no table knows this user, and the directory, which has others, has no entry: the fallback counts"
+    : undefined;
 }
 
 function keeperOf({ directory, holds }: AdminServices): { readonly directory: Directory; readonly holds: HoldKeeper } {

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import type { MoveDetails, MoveService, MoveView, OrderResult } from "../moves/move-service.ts";
 import type { MovePhase } from "../moves/move.ts";
+import { checkBackend } from "./directory-requests.ts";
 import { checkMailboxIsIn, CONFIRMED, findMovedElsewhere } from "./moved-elsewhere.ts";
 import { jsonEndpoint } from "./endpoint.ts";
 import type { Endpoint } from "./endpoint.ts";
@@ -85,6 +86,7 @@ export function moveEndpoints(services: AdminServices): readonly Endpoint[] {
       }),
       async handle({ body }) {
         const moves = movesOf(services);
+        for (const named of [body.to, body.from ?? body.to]) checkBackend(services, named);
         const request = {
           users: body.users.map((user) => services.userKeyOf(user)),
           to: body.to,

@@ -130,7 +130,7 @@ export function addAdminCommands(program: Command, exitWith: (code: number) => v
     .option("--dry-run", "count what would change")
     .option("--yes", YES)
     .action(async (file: string, flags: UserFlags) => {
-      const { runUserImport } = await import("./admin/user.ts");
+      const { runUserImport } = await import("./admin/user-import.ts");
       exitWith(await runUserImport(file, flags, io));
     });
 }

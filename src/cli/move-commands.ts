@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { DEFAULT_ADMIN, YES } from "./admin-commands.ts";
-import type { MoveListFlags, MoveOrderFlags, MoveStartFlags } from "./admin/move.ts";
+import type { MoveListFlags, MoveOrderFlags } from "./admin/move.ts";
+import type { MoveStartFlags } from "./admin/move-start.ts";
 
 /** The commands of moves. */
 export function addMoveCommands(program: Command, exitWith: (code: number) => void): void {
@@ -25,7 +26,7 @@ export function addMoveCommands(program: Command, exitWith: (code: number) => vo
     .option("--unproven", "also where Postfix knows the store's own address, past which no drain is certain")
     .option("--why <text>", "for the history")
     .action(async (users: string[], flags: MoveStartFlags) => {
-      const { runMoveStart } = await import("./admin/move.ts");
+      const { runMoveStart } = await import("./admin/move-start.ts");
       exitWith(await runMoveStart(users, flags, process));
     });
   add("list", "moves in order of their creation")

@@ -8,6 +8,7 @@ const detailOf = (json: unknown): string => (json as { detail: string }).detail;
 
 test("a hold with nothing under way is drained at once", async (t) => {
   const { ask, directory, clock } = await startApi(t);
+  await directory.users.set("ada", "old", ADMIN);
   const { json } = await ask("POST", "/v1/holds", {
     body: { user: "ada", reason: "final copy", deadline_ms: 60_000, owner: "weekend" },
   });
@@ -27,8 +28,26 @@ test("a hold with nothing under way is drained at once", async (t) => {
   assert.equal(hold?.deadlineMs, clock.wallMs() + 60_000);
   assert.deepEqual(
     directory.history("ada").map(({ what, to, who, why }) => [what, to, who, why]),
-    [["hold", "weekend", "admin", "final copy"]],
+    [
+      ["hold", "weekend", "admin", "final copy"],
+      ["set", "old", "test", ""],
+    ],
   );
+});
+
+test("whoever holds a name that nobody has is asked whether it is the name", async (t) => {
+  const warningOf = async (routing: { fallback?: string }, user: string, entries: readonly string[] = []) => {
+    const { ask, directory } = await startApi(t, { routing });
+    for (const entry of entries) await directory.users.set(entry, "old", ADMIN);
+    return ((await ask("POST", "/v1/holds", { body: { user } })).json as { warning?: string }).warning;
+  };
+  const nobody = "no table knows this user, and the directory has no entry";
+  const others = "no table knows this user, and the directory, which has others, has no entry: the fallback counts";
+  assert.equal(await warningOf({}, "ada"), nobody);
+  assert.equal(await warningOf({}, "ada", ["ada"]), undefined);
+  assert.equal(await warningOf({}, "tim"), undefined);
+  assert.equal(await warningOf({ fallback: "old" }, "ada"), undefined);
+  assert.equal(await warningOf({ fallback: "old" }, "ada", ["bob"]), others);
 });
 
 test("a hold answers when what was under way has ended, and counts what it cut", async (t) => {
@@ -64,11 +83,17 @@ test("a hold whose time is over names what is left: session, backend, stage and 
 });
 
 test("an uncertain delivery that settles too late is told with its end", async (t) => {
-  const { ask, clock, directory } = await startApi(t);
-  await directory.uncertain.add({ user: "ada", backend: "old", session: "S", atMs: clock.wallMs() + 600_000 });
-  assert.deepEqual(((await ask("POST", "/v1/holds", { body: { user: "ada" } })).json as { drain: unknown }).drain, {
+  const { ask, clock, deliveries, keeper } = await startApi(t);
+  const slow = newDelivery("ada", clock);
+  deliveries.add(slow);
+  const asked = ask("POST", "/v1/holds", { body: { user: "ada" } });
+  while (clock.pendingTimers < 3) await new Promise((resolve) => setImmediate(resolve));
+  clock.advance(599_000);
+  await keeper.onUncertain(slow);
+  deliveries.remove(slow);
+  assert.deepEqual(((await asked).json as { drain: unknown }).drain, {
     outcome: "uncertain",
-    until: "2027-01-15T08:11:00.000Z",
+    until: "2027-01-15T08:10:59.000Z",
     why: "a delivery to old had no answer",
   });
 });

@@ -3,6 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { addressesIn, runMailshunt } from "../support/daemon-process.ts";
+import { connectLmtp } from "../support/lmtp-client.ts";
 import { scratchFolder } from "../support/scratch-folder.ts";
 import { query, route, runCommand, startAdmin } from "./admin-setting.ts";
 
@@ -67,7 +68,7 @@ test("query asks the tables of the running daemon with the exit codes of postmap
   assert.deepEqual([gone.code, gone.stdout], [69, ""]);
   assert.match(
     gone.stderr,
-    /^mailshunt: unix:\S+: there is no such socket: does the daemon run, with an `admin` listener\?\n$/,
+    /^mailshunt: unix:\S+: there is no such socket: does the daemon run, with an `admin` listener there\?\n$/,
   );
 });
 
@@ -91,11 +92,15 @@ test(
   },
 );
 
-test("a disabled backend answers its users with 451 until it is enabled", async (t) => {
-  const { run, connect, deliver } = await startAdmin(t);
-  const out = await run("backend", "disable", "old");
-  assert.equal(out.code, 0);
-  assert.match(out.stdout, /^ {2}old {2}DISABLED {2}\d busy, \d idle {2}unix:\S+\n {2}new {2}up {8}/);
+test("a disabled backend answers its users with 451 until it is enabled, over restarts too", async (t) => {
+  const { run, connect, deliver, daemon, restart, folder } = await startAdmin(t);
+  await run("user", "set", "ada", "bob", "--to", "old");
+  const out = await run("backend", "disable", "old", "--why", "disk");
+  assert.deepEqual([out.code, out.stderr], [0, ""]);
+  assert.match(
+    out.stdout,
+    /^ {2}old {2}DISABLED {2}\d busy, \d idle {2}unix:\S+\n {6}disabled since \S+ by admin: disk\n {2}new {2}up {8}/,
+  );
   const lmtp = await connect();
   assert.match(
     await deliver(lmtp, "ada"),
@@ -104,7 +109,40 @@ test("a disabled backend answers its users with 451 until it is enabled", async 
   assert.equal((await run("backend", "enable", "old")).code, 0);
   assert.match(await deliver(lmtp, "ada"), /^250.* \| 250/);
   const none = await run("backend", "disable", "older");
-  assert.deepEqual([none.code, none.stderr], [64, 'mailshunt: there is no backend "older"\n']);
+  assert.deepEqual(
+    [none.code, none.stderr],
+    [64, 'mailshunt: there is no backend "older": known are old, new; did you mean "old"?\n'],
+  );
+  await run("backend", "disable", "old");
+  daemon.signal("SIGTERM");
+  await daemon.exited;
+  const again = await restart();
+  assert.match(
+    again.output(),
+    /warning: backend "old" is disabled since \S+ by admin: its users hear 4xx until `mailshunt/,
+  );
+  assert.match(again.output(), / is ready: 2 users in the directory, 2 backends, /);
+  const later = await connectLmtp({ kind: "unix", path: join(folder, "lmtp") });
+  t.after(() => later[Symbol.dispose]());
+  await later.lhlo();
+  assert.match(await deliver(later, "ada"), /^451 4\.\d\.\d backend old is unavailable/);
+  assert.equal((await run("backend", "enable", "old")).code, 0);
+  assert.match(await deliver(later, "ada"), /^250.* \| 250/);
+});
+
+test("without a directory a disabled backend is so until the end of the daemon, and that is said", async (t) => {
+  const { run } = await startAdmin(t, { hasDirectory: false });
+  const { code, stderr } = await run("backend", "disable", "old");
+  assert.deepEqual(
+    [code, stderr],
+    [0, "mailshunt: there is no directory that keeps this: it lasts until the daemon restarts\n"],
+  );
+});
+
+test("an address of the admin listener that is none is a fault of the command line", async () => {
+  const refused = await runCommand("status", "--admin", "/run/x");
+  assert.equal(refused.code, 64);
+  assert.match(refused.stderr, /^mailshunt: --admin: expected .*, got "\/run\/x"; did you mean "unix:\/run\/x"\?\n$/);
 });
 
 test("reload ends with 0 or 78 and says why; flush with 0", async (t) => {
@@ -119,6 +157,7 @@ test("reload ends with 0 or 78 and says why; flush with 0", async (t) => {
     failed.stderr,
     /mailshunt\.yaml:2:1: .*colour.*\nmailshunt: reload 2 failed: what was in effect stays\n$/,
   );
+  assert.match((await run("status")).stdout, /^ {2}NOT IN EFFECT: reload 2 failed.*\n.*mailshunt\.yaml:2:1: .*colour/m);
   writeFileSync(path, good);
   // Side by side they come one after the other: what was read first must not take effect last.
   const asked = Array.from({ length: 8 }, () =>
@@ -131,6 +170,7 @@ test("reload ends with 0 or 78 and says why; flush with 0", async (t) => {
     0,
     "the caches of all tables are empty\n",
   ]);
+  assert.doesNotMatch((await run("status")).stdout, /NOT IN EFFECT/);
 });
 
 test("import and export of a file; lines that are wrong are told with their number, and 65", async (t) => {
@@ -148,6 +188,15 @@ test("import and export of a file; lines that are wrong are told with their numb
   assert.deepEqual([done.code, done.stdout], [65, "2 new, 0 changed, 0 as they were, 2 left out\n"]);
   const exported = await run("user", "export");
   assert.equal(exported.stdout, "ada,old\ncid,new\n");
+  const map = await run("user", "export", "--format", "perdition");
+  assert.deepEqual(map, {
+    code: 0,
+    stdout: "",
+    stderr:
+      'mailshunt: left out: 1 user of backend "old", which has no "imap" in the configuration\n' +
+      'mailshunt: left out: 1 user of backend "new", which has no "imap" in the configuration\n',
+  });
+  assert.equal((await run("user", "export", "--service", "imap")).code, 64);
   writeFileSync(file, exported.stdout);
   const again = await run("user", "import", file);
   assert.deepEqual([again.code, again.stdout, again.stderr], [0, "0 new, 0 changed, 2 as they were\n", ""]);

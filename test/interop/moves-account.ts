@@ -113,6 +113,17 @@ export function deliveriesGoneBack(mailshunt: Mailshunt): readonly string[] {
   return back;
 }
 
+/** `user id` of what came into the old store, or was changed there, after the switch: no sync can have copied it. */
+export async function changedBehind(
+  old: MoveStore,
+  switchedMs: ReadonlyMap<string, number>,
+): Promise<readonly string[]> {
+  const late: string[] = [];
+  for (const [user, atMs] of switchedMs)
+    for (const { id, changedMs } of await old.contents(user)) if (changedMs > atMs) late.push(`${user} ${id}`);
+  return late;
+}
+
 /** Logins that reached another store than the one that was right all the while. */
 export function wrongLogins(logins: readonly Login[], switchedMs: ReadonlyMap<string, number>): readonly Login[] {
   return logins.filter(({ user, beganMs, answeredMs, store }) => {

@@ -6,6 +6,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { until } from "../support/until.ts";
 import {
   account,
+  changedBehind,
   deliveriesGoneBack,
   describeTimes,
   hasMoved,
@@ -106,6 +107,7 @@ describe("the daemon is killed while users move", { skip: await whyNoMoves() }, 
         moves.map((move) => [move.user, timeOf(move, "switched") ?? Number.POSITIVE_INFINITY]),
       );
       assert.deepEqual(wrongLogins(readers.logins, switchedMs), []);
+      assert.deepEqual(await changedBehind(old, switchedMs), []);
     });
 });
 

@@ -1,4 +1,4 @@
-import { chown, mkdir, readdir, readFile } from "node:fs/promises";
+import { chown, mkdir, readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type Dovecot, startDovecot } from "../support/dovecot.ts";
 import { runOk } from "../support/processes.ts";
@@ -15,6 +15,8 @@ export interface StoredMessage {
   /** Message-ID without angle brackets. */
   readonly id: string;
   readonly isSeen: boolean;
+  /** When it came, or its flags were changed: ctime of its file, on the wall clock in ms. */
+  readonly changedMs: number;
 }
 
 /** Who may log in as everybody. */
@@ -70,9 +72,11 @@ async function readFolder(path: string): Promise<readonly StoredMessage[]> {
   const found: StoredMessage[] = [];
   for (const part of ["cur", "new"])
     for (const name of await readdir(join(path, part)).catch(() => [])) {
-      const text = await readFile(join(path, part, name), "latin1");
+      const file = join(path, part, name);
+      const text = await readFile(file, "latin1");
+      const { ctimeMs: changedMs } = await stat(file);
       const id = /^Message-ID: <(.*?)>\r?$/im.exec(text)?.[1] ?? `none in ${name}`;
-      found.push({ id, isSeen: /:2,\w*S/.test(name) });
+      found.push({ id, isSeen: /:2,\w*S/.test(name), changedMs });
     }
   return found;
 }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import {
   account,
+  changedBehind,
   deliveriesGoneBack,
   describeTimes,
   hasMoved,
@@ -75,6 +76,7 @@ describe("users move between real stores while mail comes and clients read", { s
     assert.deepEqual([...backends].toSorted(), ["cyrus", "new", "old"]);
     const switchedMs = new Map(moves.map((move) => [move.user, timeOf(move, "switched") ?? Number.NaN]));
     assert.deepEqual(wrongLogins(readers.logins, switchedMs), []);
+    assert.deepEqual(await changedBehind(old, switchedMs), []);
     const answers = Map.groupBy(readers.logins, ({ store }) => store);
     t.diagnostic([...answers].map(([answer, logins]) => `${logins.length} x ${answer}`).join("; "));
     assert.ok(answers.has("old") && answers.has("new"));

@@ -242,7 +242,9 @@ test("a third value holds the user until somebody has made it right", async (t) 
     return true;
   };
   const moveId = await daemon.move("ann", "new");
-  await until("the alarm", () => daemon.said.find((line) => line.includes('"elsewhere", neither old nor new')));
+  await until("the alarm", () =>
+    daemon.said.find((line) => line.includes('"elsewhere": make it say "new", to go on, or "old", to go back')),
+  );
   assert.equal(heldBy(daemon, "ann"), 1);
   source.set("ann", "new");
   assert.equal((await daemon.ended(moveId)).phase, "done");

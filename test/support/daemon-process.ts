@@ -127,6 +127,8 @@ export interface ConfigSketch {
   readonly listeners: readonly string[];
   readonly backends: Readonly<Record<string, string>>;
   readonly users?: Readonly<Record<string, string>>;
+  /** The table `users`, in braces, in place of that. */
+  readonly usersTable?: string;
   readonly fallback?: string;
   /** Further top-level lines. */
   readonly more?: readonly string[];
@@ -134,7 +136,7 @@ export interface ConfigSketch {
 
 /** Writes a file in the own format. @returns its path */
 export function writeConfig(folder: string, sketch: ConfigSketch): string {
-  const { listeners, backends, users = {}, fallback, more = [] } = sketch;
+  const { listeners, backends, users = {}, usersTable, fallback, more = [] } = sketch;
   const path = join(folder, "mailshunt.yaml");
   const entries = Object.entries(users).map(([user, backend]) => `${user}: ${backend}`);
   const lines = [
@@ -144,7 +146,7 @@ export function writeConfig(folder: string, sketch: ConfigSketch): string {
     "backends:",
     ...Object.entries(backends).map(([name, options]) => `  ${name}: { ${options} }`),
     "tables:",
-    `  users: { type: static, entries: { ${entries.join(", ")} } }`,
+    `  users: ${usersTable ?? `{ type: static, entries: { ${entries.join(", ")} } }`}`,
     `routing: { tables: [users]${fallback === undefined ? "" : `, fallback: ${fallback}`} }`,
     ...more,
     "",

@@ -51,9 +51,9 @@ export interface Dovecot {
   messages(user: string): Promise<Buffer[]>;
   /** SIGKILL to every process of it. */
   kill(): Promise<void>;
-  /** SIGSTOP to every process of it: it stands still, connections and all, until `resume`. */
-  pause(): void;
-  resume(): void;
+  /** SIGSTOP to each process that serves LMTP by now: they stand still, connections and all, until `resumeLmtp`. */
+  pauseLmtp(): Promise<void>;
+  resumeLmtp(): Promise<void>;
   /** Ends it as an administrator does. */
   shutDown(): Promise<void>;
   /** Starts it again, on the same port, with the same mail. */
@@ -94,6 +94,8 @@ export async function startDovecot(options: DovecotOptions): Promise<Dovecot> {
       });
   };
   await start();
+  const signalLmtp = async (signal: "STOP" | "CONT"): Promise<void> =>
+    void (await runOk(["pkill", `-${signal}`, "-g", String(master.pid), "-x", "lmtp"]));
   return {
     configPath,
     lmtpPort,
@@ -104,8 +106,8 @@ export async function startDovecot(options: DovecotOptions): Promise<Dovecot> {
     doveadm: (...words) => run(["doveadm", "-c", configPath, ...words]),
     messages: (user) => readMaildir(join(folder, "mail", user, "Maildir", "new")),
     kill: () => master.kill(),
-    pause: () => void process.kill(-master.pid, "SIGSTOP"),
-    resume: () => void process.kill(-master.pid, "SIGCONT"),
+    pauseLmtp: () => signalLmtp("STOP"),
+    resumeLmtp: () => signalLmtp("CONT"),
     shutDown: () => master.stop(),
     start,
     async stop() {

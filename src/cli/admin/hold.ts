@@ -2,6 +2,7 @@ import { EXIT } from "../../core/exit-codes.ts";
 import { parseDuration } from "../../core/units.ts";
 import type { CommandIo } from "../command-io.ts";
 import { count, formatAge, formatTime, shown } from "./format.ts";
+import { unlessInterrupted } from "./interrupt.ts";
 import { showProgress } from "./hold-progress.ts";
 import type { DeliveryState, HoldState } from "./status.ts";
 import { forEachNamed, withAdmin } from "./with-admin.ts";
@@ -16,6 +17,7 @@ export interface HoldFlags extends AdminFlags {
 
 interface HoldReply {
   readonly hold: HoldState;
+  readonly warning?: string;
   readonly drain:
     | { readonly outcome: "drained"; readonly waited_for: number; readonly cut: number; readonly settled_ms: number }
     | { readonly outcome: "under-way"; readonly left: readonly DeliveryState[] }
@@ -25,9 +27,6 @@ interface HoldReply {
 
 /** Users held at a time: each waits for its own drain, and the progress needs a connection, too. */
 const AT_ONCE = 40;
-
-/** As shells tell the end by a SIGINT. */
-const INTERRUPTED = 130;
 
 /**
  * `mailshunt hold`.
@@ -48,35 +47,22 @@ export async function runHold(users: readonly string[], flags: HoldFlags, io: Co
         const body = { user, owner, reason, deadline_ms: deadlineMs };
         const reply = await client.ask<HoldReply>("POST", "/v1/holds", { body });
         held.push(user);
+        if (reply.warning !== undefined)
+          io.stderr.write(`mailshunt: ${shown(user)}: is that the name? ${shown(reply.warning)}\n`);
         io.stdout.write(flags.json === true ? `${JSON.stringify(reply)}\n` : toText(reply));
         return reply.drain.outcome === "drained" ? EXIT.ok : EXIT.tempFail;
       } finally {
         waiting.delete(user);
       }
     };
-    const interruption = onInterrupt();
     const endProgress = showProgress(client, waiting, io);
+    const act = (): Promise<number> => forEachNamed(users, io, hold, AT_ONCE);
     try {
-      const done = forEachNamed(users, io, hold, AT_ONCE);
-      const exitCode = await Promise.race([done, interruption.happened]);
-      if (exitCode !== INTERRUPTED) return exitCode;
-      // It ends with the connection, and somebody else tells how.
-      done.catch(() => undefined);
-      io.stderr.write(interruptedText([...held, ...waiting], flags));
-      return exitCode;
+      return await unlessInterrupted(act, () => interruptedText([...held, ...waiting], flags), io.stderr);
     } finally {
       endProgress();
-      interruption.forget();
     }
   });
-}
-
-function onInterrupt(): { readonly happened: Promise<number>; forget(): void } {
-  const { promise: happened, resolve } = Promise.withResolvers<number>();
-  const onSignal = (): void => resolve(INTERRUPTED);
-  // A second one ends the process as ever.
-  process.once("SIGINT", onSignal);
-  return { happened, forget: () => void process.off("SIGINT", onSignal) };
 }
 
 function interruptedText(users: readonly string[], { owner }: HoldFlags): string {

@@ -1,14 +1,11 @@
-import { createReadStream } from "node:fs";
-import { access, constants } from "node:fs/promises";
 import type { AdminClient } from "../../admin/client.ts";
 import { EXIT } from "../../core/exit-codes.ts";
 import { confirming } from "./confirm.ts";
 import type { ConfirmFlags } from "./confirm.ts";
-import { CommandFault } from "../command-io.ts";
 import type { CommandIo } from "../command-io.ts";
 import type { HoldState } from "./status.ts";
 import { holdRow } from "./status.ts";
-import { count, formatTable, shown } from "./format.ts";
+import { formatTable, shown } from "./format.ts";
 import { forEachNamed, withAdmin } from "./with-admin.ts";
 import type { AdminFlags } from "./with-admin.ts";
 
@@ -153,76 +150,4 @@ async function exportPerdition(
     for (const line of lines) if (line.startsWith("#")) stderr.write(`mailshunt: ${shown(line.slice(2))}\n`);
   }
   return EXIT.ok;
-}
-
-interface ImportReply {
-  readonly dry_run: boolean;
-  readonly read: number;
-  readonly created: number;
-  readonly changed: number;
-  readonly unchanged: number;
-  readonly repeated: number;
-  readonly refused: number;
-  readonly refusals: readonly { readonly user: string; readonly move: string }[];
-  readonly contradicted: number;
-  readonly contradictions: readonly {
-    readonly user: string;
-    readonly backend: string;
-    readonly moved_to: string;
-    readonly move: string;
-  }[];
-  readonly invalid: number;
-  readonly faults: readonly { readonly entry: number; readonly fault: string }[];
-}
-
-/** `mailshunt user import`: `-` reads stdin. @returns 0 if every line counted, 65 if some were left out, 66 for no file */
-export async function runUserImport(file: string, flags: UserFlags, io: CommandIo): Promise<number> {
-  return withAdmin(flags, io, async (client) => {
-    const reply = await client.ask<ImportReply>("POST", "/v1/users/import", {
-      query: { dry_run: String(flags.dryRun === true), confirmed: String(flags.yes === true), why: flags.why },
-      text: file === "-" ? io.stdin : await openFile(file),
-    });
-    if (flags.json === true) io.stdout.write(`${JSON.stringify(reply)}\n`);
-    else io.stdout.write(reportText(reply));
-    for (const { entry, fault } of reply.faults) io.stderr.write(`mailshunt: ${file}:${entry}: ${shown(fault)}\n`);
-    if (reply.invalid > reply.faults.length)
-      io.stderr.write(`mailshunt: ${file}: and ${count(reply.invalid - reply.faults.length, "more such line")}\n`);
-    for (const { user, move } of reply.refusals)
-      io.stderr.write(`mailshunt: ${shown(user)} left alone: is being moved by ${shown(move)}\n`);
-    if (reply.refused > reply.refusals.length)
-      io.stderr.write(`mailshunt: and ${count(reply.refused - reply.refusals.length, "more user")} being moved\n`);
-    for (const { user, moved_to: movedTo, move, backend } of reply.contradictions)
-      io.stderr.write(
-        `mailshunt: ${shown(user)} left alone: ${shown(move)} has put the mailbox in ${shown(movedTo)}, not in ${shown(backend)}\n`,
-      );
-    if (reply.contradicted > reply.contradictions.length)
-      io.stderr.write(
-        `mailshunt: and ${count(reply.contradicted - reply.contradictions.length, "more user")} whose mailbox a move has put elsewhere\n`,
-      );
-    if (reply.contradicted > 0)
-      io.stderr.write(
-        "mailshunt: with these, new mail would miss the mailbox and the next move would copy over it; --yes sets them all the same\n",
-      );
-    return reply.invalid + reply.refused + reply.contradicted === 0 ? EXIT.ok : EXIT.dataErr;
-  });
-}
-
-async function openFile(file: string): Promise<AsyncIterable<Buffer>> {
-  try {
-    await access(file, constants.R_OK);
-  } catch (error) {
-    throw new CommandFault(EXIT.noInput, `cannot read ${file}: ${error instanceof Error ? error.message : ""}`);
-  }
-  return createReadStream(file) as AsyncIterable<Buffer>;
-}
-
-function reportText(reply: ImportReply): string {
-  const { created, changed, unchanged, repeated, invalid, refused, contradicted } = reply;
-  const leftOut = invalid + refused + contradicted;
-  const others = [
-    ...(repeated === 0 ? [] : [`${repeated} came twice`]),
-    ...(leftOut === 0 ? [] : [`${leftOut} left out`]),
-  ];
-  const counts = [`${created} new`, `${changed} changed`, `${unchanged} as they were`, ...others].join(", ");
-  return `${reply.dry_run ? "would be: " : ""}${counts}\n`;
 }

@@ -3,9 +3,10 @@ import { resolve } from "node:path";
 import { AdminCutOff, AdminRefused, AdminUnreachable, connectAdmin } from "../../admin/client.ts";
 import type { AdminClient } from "../../admin/client.ts";
 import { MOVED_ELSEWHERE } from "../../admin/problem.ts";
+import { parseEndpoint } from "../../core/endpoint.ts";
 import { EXIT } from "../../core/exit-codes.ts";
 import { CommandFault } from "../command-io.ts";
-import type { CommandIo } from "../command-io.ts";
+import type { CommandIo, TextOutput } from "../command-io.ts";
 import { shown } from "./format.ts";
 
 export { formatAge, formatTable } from "./format.ts";
@@ -26,8 +27,9 @@ export async function withAdmin(
   act: (client: AdminClient) => Promise<number>,
 ): Promise<number> {
   let client: AdminClient | undefined;
+  const impatience = tellIfSlow(flags.admin, stderr);
   try {
-    client = connectAdmin(absolute(flags.admin), readToken(flags.tokenFile));
+    client = connectAdmin(addressOf(flags.admin), readToken(flags.tokenFile), () => clearTimeout(impatience));
     return await act(client);
   } catch (error) {
     const exitCode = exitCodeOf(error);
@@ -35,13 +37,29 @@ export async function withAdmin(
     stderr.write(`mailshunt: ${error.message}\n`);
     return exitCode;
   } finally {
+    clearTimeout(impatience);
     await client?.close();
   }
 }
 
+/** After which somebody at a terminal wants to know that it is not the command that hangs, in ms. */
+const SLOW_MS = 5_000;
+
+function tellIfSlow(address: string, stderr: TextOutput): NodeJS.Timeout | undefined {
+  if (!("isTTY" in stderr) || stderr.isTTY !== true) return undefined;
+  const tell = (): void =>
+    void stderr.write(`mailshunt: ${address}: no answer yet: the daemon starts, has much to do, or hangs\n`);
+  return setTimeout(tell, SLOW_MS);
+}
+
 /** On a command line the path of a socket may be relative. */
-const absolute = (address: string): string =>
-  address.startsWith("unix:") ? `unix:${resolve(address.slice("unix:".length))}` : address;
+function addressOf(given: string): string {
+  const address = given.startsWith("unix:") ? `unix:${resolve(given.slice("unix:".length))}` : given;
+  const parsed = parseEndpoint(address);
+  if (parsed.kind === "ok") return address;
+  const hint = /^[./]/.test(given) ? `; did you mean "unix:${resolve(given)}"?` : "";
+  throw new CommandFault(EXIT.usage, `--admin: ${parsed.reason}${hint}`);
+}
 
 /**
  * Does the same for each user or move: what the daemon refuses for one is told, and the others have their turn.

@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 
 /** How long a statement waits for another process, in ms. Only recovery after a crash and closing ever lock out readers. */
@@ -36,3 +37,25 @@ export function connectReader(path: string): DatabaseSync {
 export function checkpoint(db: DatabaseSync): void {
   db.exec("PRAGMA wal_checkpoint(PASSIVE)");
 }
+
+/**
+ * Watches over files that are open: what is written to one that was removed or replaced is gone with the process.
+ * To be called once they are open.
+ * @returns the path of one that is not what was opened, if there is one
+ */
+export function watchFiles(path: string): () => string | undefined {
+  const paths = [path, `${path}-wal`];
+  const opened = paths.map(identityOf);
+  return () =>
+    paths.find((each, index) => {
+      const found = identityOf(each);
+      // The log comes with the first commit.
+      opened[index] ??= found;
+      return found !== opened[index];
+    });
+}
+
+const identityOf = (path: string): string | undefined => {
+  const found = statSync(path, { throwIfNoEntry: false });
+  return found && `${found.dev}:${found.ino}`;
+};

@@ -34,7 +34,7 @@ const MAX_RUN_CHARACTERS = 32 * 1024 * 1024;
 /** The first are fewer, each time twice as many, so that an import is soon seen to do something. */
 const FIRST_RUN_ENTRIES = 16_000;
 
-/** Entries of a batch. The next one has somewhat more than the last one took. */
+/** Entries of a batch. The next one has somewhat more than the last one took, and half as many at least. */
 const FIRST_BATCH_ENTRIES = 1_000;
 const MAX_BATCH_ENTRIES = 20_000;
 
@@ -81,8 +81,10 @@ async function write(entries: Entries): Promise<void> {
     }
     if (batch.length === 0) return;
     const taken = await askToWrite(batch.join("\0"));
+    // One that was cut short, because others wanted their turn, says little of how many there is time for.
+    const least = taken < batch.length ? batchEntries / 2 : 0;
     batch.splice(0, taken);
-    batchEntries = Math.min(MAX_BATCH_ENTRIES, Math.ceil(taken * 1.2));
+    batchEntries = Math.min(MAX_BATCH_ENTRIES, Math.ceil(Math.max(taken * 1.2, least)));
     sinceCheckpoint += 1;
     if (isDryRun || sinceCheckpoint < CHECKPOINT_AFTER_BATCHES) continue;
     checkpoint(db);

@@ -1,5 +1,15 @@
 import assert from "node:assert/strict";
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, statSync, writeFileSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
@@ -164,3 +174,22 @@ function countCommits(path: string): number {
   for (let at = 32; at + 24 <= log.length; at += 24 + 4096) if (log.readUInt32BE(at + 4) !== 0) commits += 1;
   return commits;
 }
+
+for (const what of ["", "-wal"])
+  test(`what was written to a directory.db${what} that is gone would be lost, so nothing is`, async (t) => {
+    const path = join(scratchFolder(t), "directory.db");
+    const directory = await openDirectory(at(path));
+    await directory.users.set("ann", "new", AUTHOR);
+    const removed = `${path}${what}`;
+    renameSync(removed, `${removed}.away`);
+    await assert.rejects(directory.users.set("bob", "new", AUTHOR), {
+      code: "DIRECTORY_MISSING",
+      message: /put it back/,
+    });
+    assert.equal(directory.findBackend("ann"), "new");
+    writeFileSync(removed, "");
+    await assert.rejects(directory.users.set("bob", "new", AUTHOR), { code: "DIRECTORY_MISSING" });
+    renameSync(`${removed}.away`, removed);
+    await directory.users.set("bob", "new", AUTHOR);
+    await directory.close();
+  });

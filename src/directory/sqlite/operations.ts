@@ -24,9 +24,10 @@ export const BULK_OPERATIONS: ReadonlySet<OperationName> = new Set<OperationName
 
 export type OperationName = keyof Operations;
 
-export function createOperations(db: DatabaseSync): Operations {
+/** @param isAwaited whether others wait for what is under way, which may then end early where it may end at any time */
+export function createOperations(db: DatabaseSync, isAwaited: () => boolean = () => false): Operations {
   const openAct = createHistoryWrites(db);
-  const users = createUserWriter(db, openAct);
+  const users = createUserWriter(db, openAct, isAwaited);
   const holds = createHoldWriter(db, openAct);
   return {
     ...users,

@@ -32,6 +32,9 @@ export interface ImportBatchResult {
 const BATCH_MS = 20;
 const LOOK_EVERY = 64;
 
+/** How long it goes on, in ms, though others wait: so that it gets on where there is always somebody. */
+const AWAITED_MS = 2;
+
 /** Most users that a report of an import names. */
 export const MAX_LISTED = 100;
 
@@ -52,7 +55,12 @@ interface Backend {
   addedUsers: number;
 }
 
-export function createUserWriter(db: DatabaseSync, openAct: (act: Act) => RecordChange): UserWriter {
+/** @param isAwaited whether others wait for their turn */
+export function createUserWriter(
+  db: DatabaseSync,
+  openAct: (act: Act) => RecordChange,
+  isAwaited: () => boolean,
+): UserWriter {
   const findUser = prepareQuery<[number, string]>(
     db,
     "SELECT backends.id, backends.name FROM users JOIN backends ON backends.id = users.backend WHERE user = ?",
@@ -133,9 +141,13 @@ export function createUserWriter(db: DatabaseSync, openAct: (act: Act) => Record
       let refused = 0;
       let taken = 0;
       const fields = packed.split("\0");
-      const endMs = performance.now() + BATCH_MS;
+      const startMs = performance.now();
+      const isOver = (): boolean => {
+        const tookMs = performance.now() - startMs;
+        return tookMs >= BATCH_MS || (tookMs >= AWAITED_MS && isAwaited());
+      };
       for (; 2 * taken + 1 < fields.length; taken += 1) {
-        if (taken % LOOK_EVERY === LOOK_EVERY - 1 && performance.now() >= endMs) break;
+        if (taken % LOOK_EVERY === LOOK_EVERY - 1 && isOver()) break;
         const user = fields[2 * taken] ?? "";
         const name = fields[2 * taken + 1] ?? "";
         const [oldId] = findBackendId.one(user) ?? [];

@@ -75,3 +75,11 @@ test("a lock of another program is waited for, and then named", (t) => {
   other.exec("ROLLBACK");
   assert.equal(runGroup(target, [set(2, "u")])[0]?.kind, "done");
 });
+
+test("a piece of an import ends early where others wait for their turn, and gets on all the same", (t) => {
+  const { db } = openTarget(t);
+  const packed = Array.from({ length: 100_000 }, (_, number) => `u${number}\0old`).join("\0");
+  const piece = { packed, isDryRun: false, respectMovesTo: [] };
+  const { taken } = createOperations(db, () => true).importUsers(piece, ACT);
+  assert.ok(taken > 0 && taken < 100_000, `${taken}`);
+});

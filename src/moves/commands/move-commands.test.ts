@@ -168,6 +168,19 @@ test("a user cannot become an option, nor more lines of a file", async (t) => {
   await assert.rejects(files.commands.sync("final-sync", files.subject('a"\nPassCmd "x'), free()), /cannot be written/);
 });
 
+test("doveadm reads the mailbox of that user and of nobody else, whatever the name", async (t) => {
+  const preset = (tool: string): ReadonlyMap<string, unknown> =>
+    new Map([
+      ["type", "doveadm"],
+      ["program", tool],
+    ]);
+  const { commands, subject, log } = given(t, preset, 'cat "$2"');
+  await commands.sync("final-sync", subject("o'ann #x"), free());
+  // Without quotes the rest of the line is a comment, and the mailbox that of o'ann.
+  assert.ok(log().includes(`imapc_user = "o'ann #x@example.com"\n`), log());
+  await assert.rejects(commands.sync("final-sync", subject("ann%u"), free()), /cannot be written/);
+});
+
 test("sessions are counted by lines, and that nobody was kicked is no failure", async (t) => {
   const preset = (tool: string): ReadonlyMap<string, unknown> =>
     new Map<string, unknown>([

@@ -34,7 +34,13 @@ const STOP = { termMs: 3_000, killMs: 10_000 } as const;
 
 /** What would end or change a quoted word in the files that ready presets write. */
 // oxlint-disable-next-line no-control-regex
-const UNFIT_FOR_FILES = /[\u0000-\u001f\u007f"'\\]/;
+const UNFIT_FOR_FILES = /[\u0000-\u001f\u007f"\\]/;
+
+/** The same for a word that a shell reads there: the path in `PassCmd`. */
+const UNFIT_FOR_SHELLS = /'/;
+
+/** Dovecot puts something in the place of what stands behind it: `%u` would be another user. */
+const UNFIT_FOR_DOVECOT = /%/;
 
 /** By which `doveadm kick` says that there was no session: EX_NOHOST, seen with Dovecot 2.3.19. */
 const NOBODY_KICKED = 68;
@@ -123,7 +129,7 @@ export function createMoveCommands({ options, backends, clock }: CommandParts): 
     for (const [name, secret] of secrets) await scratch.write(moveId, name, secret);
     if (isSync)
       for (const [name, template] of presetFiles(preset, tls)) {
-        const unfit = namesIn(template).find((name) => UNFIT_FOR_FILES.test(substitute(`{${name}}`, values)));
+        const unfit = namesIn(template).find((name) => isUnfit(name, substitute(`{${name}}`, values), preset));
         if (unfit !== undefined)
           throw new ActFailed(`the value of {${unfit}} cannot be written into a configuration file`);
         await scratch.write(moveId, name, substitute(template, values));
@@ -217,5 +223,10 @@ export function createMoveCommands({ options, backends, clock }: CommandParts): 
     forget: (moveId) => folders().remove(moveId),
   };
 }
+
+const isUnfit = (name: string, value: string, { type }: Preset): boolean =>
+  UNFIT_FOR_FILES.test(value) ||
+  (name.endsWith(".password_file") && UNFIT_FOR_SHELLS.test(value)) ||
+  (type === "doveadm" && UNFIT_FOR_DOVECOT.test(value));
 
 const bracketed = (host: string): string => (host.includes(":") ? `[${host}]` : host);

@@ -84,6 +84,24 @@ test("a command's output goes to the log", async (t) => {
   assert.match(readFileSync(one.logPath, "utf8"), /^--- \S+ \/bin\/sh -c .*\nto stdout\nto stderr\n$/);
 });
 
+test("a command that fails is told with its own error, or else with the last that it said", async (t) => {
+  const { run } = given(t);
+  const failing = (script: string): Promise<unknown> => runCommand(run(script), free(), systemClock);
+  const { logPath } = run("");
+  await assert.rejects(failing("echo 'Error: of a try before'; exit 1"), /exit code 1: Error: of a try before; see/);
+  await assert.rejects(failing("exit 5"), { message: `/bin/sh ended with exit code 5; see ${logPath}` });
+  const likeDoveadm =
+    "echo Info: on; echo 'dsync(ann): Error: Authentication failed' >&2; echo 'dsync(ann): Panic: x'; exit 134";
+  await assert.rejects(failing(likeDoveadm), {
+    message: `/bin/sh ended with exit code 134: dsync(ann): Error: Authentication failed; see ${logPath}`,
+  });
+  await assert.rejects(failing("echo one; printf 'Host key verification failed.\\r\\n\\n'; exit 255"), {
+    message: `/bin/sh ended with exit code 255: Host key verification failed.; see ${logPath}`,
+  });
+  const long = `/bin/sh ended with exit code 1: ${"x".repeat(200)}…; see ${logPath}`;
+  await assert.rejects(failing("head -c 300 /dev/zero | tr '\\0' x; exit 1"), { message: long });
+});
+
 test("a command that writes without end ends up with a log of which the middle is left out", async (t) => {
   const { run } = given(t);
   const one = run("echo first; head -c 20000000 /dev/zero | tr '\\0' x; echo; echo last >&2; exit 7");

@@ -1,7 +1,7 @@
 import { execFile, spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { closeSync, openSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, openSync, writeSync } from "node:fs";
 import type { Readable } from "node:stream";
 import type { Clock } from "../../core/clock.ts";
 import { ActFailed } from "../tools.ts";
@@ -10,6 +10,7 @@ import { wait } from "../run/wait.ts";
 import { watchLog } from "./bounded-log.ts";
 import type { CommandGroup } from "./command-group.ts";
 import { describeLeader, stopGroup, TOKEN_VARIABLE } from "./process-group.ts";
+import { findTellingLine } from "./telling-line.ts";
 
 /**
  * Leads the command's process group. It waits for a word on descriptor 3 before anything is run, and kills the whole group
@@ -79,7 +80,7 @@ export async function runCommand(run: CommandRun, supervised: Supervised, clock:
   const { signal } = supervised;
   if (signal.aborted) throw new ActFailed("it was given up");
   const token = randomBytes(12).toString("hex");
-  const child = await spawnStopped(run, token);
+  const { child, outputStart } = await spawnStopped(run, token);
   const exited = waitForExit(child);
   const output = collect(child.stdout);
   let group: CommandGroup;
@@ -108,8 +109,11 @@ export async function runCommand(run: CommandRun, supervised: Supervised, clock:
     const fate = await stopGroup(group, { termMs: 0, killMs: KILL_MS }, clock);
     if (fate.kind !== "gone") throw new StillThere(`its processes do not end: group ${group.pgid}`);
     if (why !== undefined) throw new ActFailed(why);
-    if (code !== 0 && run.fineCodes?.includes(code ?? -1) !== true)
-      throw new CommandFailed(`${run.words[0] ?? ""} ${describeExit(code, killedBy)}; see ${run.logPath}`, code);
+    if (code !== 0 && run.fineCodes?.includes(code ?? -1) !== true) {
+      const line = await findTellingLine(run.logPath, outputStart);
+      const what = `${run.words[0] ?? ""} ${describeExit(code, killedBy)}${line === undefined ? "" : `: ${line}`}`;
+      throw new CommandFailed(`${what}; see ${run.logPath}`, code);
+    }
     return { output: await output };
   } finally {
     timer.cancel();
@@ -129,11 +133,18 @@ function letGo(child: ChildProcess): void {
   if (pipe !== null && pipe !== undefined && "write" in pipe) pipe.write("go\n");
 }
 
-async function spawnStopped(run: CommandRun, token: string): Promise<ChildProcess> {
+interface Spawned {
+  readonly child: ChildProcess;
+  /** Where in the log its output begins, in bytes. */
+  readonly outputStart: number;
+}
+
+async function spawnStopped(run: CommandRun, token: string): Promise<Spawned> {
   const prefix = (await canBindToParent()) ? ["setpriv", "--pdeathsig", "KILL", "--"] : [];
   const log = openSync(run.logPath, "a", 0o600);
   try {
     writeSync(log, `--- ${new Date().toISOString()} ${run.words.join(" ")}\n`);
+    const outputStart = fstatSync(log).size;
     const child = spawn("/bin/sh", ["-c", SUPERVISOR, "sh", ...prefix, ...run.words], {
       // Leads a session and a process group of its own.
       detached: true,
@@ -147,7 +158,7 @@ async function spawnStopped(run: CommandRun, token: string): Promise<ChildProces
     });
     // It may end before it was told anything.
     child.stdio[3]?.on("error", () => undefined);
-    return child;
+    return { child, outputStart };
   } finally {
     closeSync(log);
   }

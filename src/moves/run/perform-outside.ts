@@ -51,10 +51,10 @@ export function readOutside(act: Extract<Act, { kind: "read-outside" }>, context
       return { kind: "outside-read", value: "new" };
     }
     const isOld = answer.kind === "absent" ? act.before === "absent" : answer.backend === subject.from;
-    if (!isOld)
-      throw new ActFailed(
-        answer.kind === "absent" ? "it says nothing of the user" : `it says "${answer.backend}", neither old nor new`,
-      );
+    if (!isOld) {
+      const said = answer.kind === "absent" ? "it says nothing of the user" : `it says "${answer.backend}"`;
+      throw new ActFailed(`${said}: make it say "${subject.to}", to go on, or "${subject.from}", to go back`);
+    }
     if (!act.isRefused && parts.clock.wallMs() < act.writtenMs + outside.settleMs)
       throw new ActFailed("it says the old backend, but a write may still be under way");
     return { kind: "outside-read", value: "old" };

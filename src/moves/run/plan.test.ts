@@ -3,8 +3,8 @@ import { test } from "node:test";
 import { planMoves } from "./plan.ts";
 import type { PlanParts } from "./plan.ts";
 
-test("however many users are looked up, deliveries have their turn", async () => {
-  const parts = {
+function partsOf(): PlanParts {
+  return {
     directory: { moves: { findActive: () => undefined } },
     residence: () => Promise.resolve({ kind: "lives", backend: "old" }),
     commands: { faultOf: () => undefined },
@@ -13,6 +13,15 @@ test("however many users are looked up, deliveries have their turn", async () =>
     bypass: () => undefined,
     clock: { wallMs: () => 0 },
   } as unknown as PlanParts;
+}
+
+test("a pattern is no user, though the fallback would take it for one", async () => {
+  const request = { users: ["ann*", "b?b", "cid"], to: "new", isDryRun: true, author: { who: "admin", why: "" } };
+  const { planned, refused } = await planMoves(request, partsOf(), () => undefined);
+  assert.deepEqual([planned.map(({ user }) => user), refused.map(({ user }) => user)], [["cid"], ["ann*", "b?b"]]);
+});
+
+test("however many users are looked up, deliveries have their turn", async () => {
   let turns = 0;
   const next = (): void => {
     turns += 1;
@@ -21,7 +30,7 @@ test("however many users are looked up, deliveries have their turn", async () =>
   let timer = setImmediate(next);
   const users = Array.from({ length: 10_000 }, (_, index) => `u${index}`);
   const request = { users, to: "new", isDryRun: true, author: { who: "admin", why: "" } };
-  const { planned } = await planMoves(request, parts, () => undefined);
+  const { planned } = await planMoves(request, partsOf(), () => undefined);
   clearImmediate(timer);
   assert.equal(planned.length, users.length);
   assert.ok(turns >= 50, `others had ${turns} turns`);

@@ -120,6 +120,12 @@ function createJudge(
   return async (user) => {
     const fault = describeNameFault(user);
     if (fault !== undefined) return { user, why: "cannot-move", text: `the user's name ${fault}` };
+    if (/[*?]/.test(user))
+      return {
+        user,
+        why: "cannot-move",
+        text: "the user's name is a pattern to doveadm, which takes it for many users",
+      };
     if (seen.has(user)) return { user, why: "repeated", text: "this user comes twice" };
     seen.add(user);
     if (bypass !== undefined)
