@@ -18,6 +18,7 @@ export interface AdminServicesParts {
   readonly workers: () => WorkerSet | undefined;
   readonly reload: () => Promise<ReloadOutcome>;
   readonly reloadCount: () => number;
+  readonly failedReload: () => ReloadOutcome | undefined;
   readonly isStopping: () => boolean;
 }
 
@@ -44,6 +45,7 @@ export function createAdminServices(parts: AdminServicesParts): AdminServices {
         uptimeMs: clock.nowMs() - startedMs,
         configuration: engine.inEffect().config.source.path,
         reloads: parts.reloadCount(),
+        failedReload: parts.failedReload(),
         workers: workers()?.pids ?? [],
         listeners: engine.listeners.status.map(({ options, address }) => ({
           protocol: options.protocol,

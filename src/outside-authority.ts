@@ -4,9 +4,17 @@ import { createRouter } from "./routing/router.ts";
 import type { Router, RouterQuestion, RoutingDirectory } from "./routing/router.ts";
 import type { OutsideAuthority, OutsideWrite } from "./moves/tools.ts";
 import type { Running } from "./running.ts";
+import type { TableSettings } from "./tables/open-tables.ts";
 import type { Table, WriteOutcome } from "./tables/table.ts";
 
-type Asked = Pick<Running, "config" | "tables">;
+/** What it needs of the configuration in effect. */
+export interface Asked {
+  readonly config: Pick<Running["config"], "routing" | "drain"> & {
+    readonly backends: { has(name: string): boolean };
+    readonly tables: ReadonlyMap<string, Pick<TableSettings, "common">>;
+  };
+  readonly tables: Pick<Running["tables"], "exact">;
+}
 
 /**
  * Drops what is cached of a user, wherever deliveries and logins ask.

@@ -69,6 +69,8 @@ export function createServing(parts: ServingParts): Serving {
   let pidFile: PidFile | undefined;
   let reloads = 0;
   let failedReloads = 0;
+  /** The last one, if it failed: what is in effect is not what the file says. */
+  let failedReload: ReloadOutcome | undefined;
   let reloading: Promise<ReloadOutcome> = Promise.resolve({ number: 0, reasons: [] });
   let isStopping = false;
   let holding: Holding | undefined;
@@ -106,6 +108,7 @@ export function createServing(parts: ServingParts): Serving {
     holding: () => holding,
     reload,
     reloadCount: () => reloads,
+    failedReload: () => failedReload,
     isStopping: () => isStopping,
   });
 
@@ -201,6 +204,7 @@ export function createServing(parts: ServingParts): Serving {
     serviceManager.reloading();
     const reasons = await tryReload(number, running).catch(reasonsOf);
     for (const reason of reasons) say("error", reason, "config");
+    failedReload = reasons.length > 0 ? { number, reasons } : undefined;
     if (reasons.length > 0) {
       failedReloads += 1;
       reopenLog();

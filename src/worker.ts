@@ -188,7 +188,8 @@ async function stop(limitMs: number): Promise<void> {
   const { tables } = inEffect().inEffect();
   await inEffect().end(limitMs, () => undefined, allNoted());
   await isDoneWithin(Promise.all([tables.close(), directory?.close()]), LAST_WORDS_MS);
-  await end(EXIT.ok);
+  // What is not written down yet would not be: as after a crash everyone is uncertain then.
+  await end(unnoted.size === 0 && inEffect().deliveries.count === 0 ? EXIT.ok : EXIT.tempFail);
 }
 
 async function allNoted(): Promise<void> {

@@ -6,7 +6,7 @@ import type { Author } from "../directory/directory.ts";
 import { noSuchBackend } from "./directory-requests.ts";
 import { Problem } from "./problem.ts";
 import { authorEntries, delivery, ms, name, time, toTime, whole, wholeText } from "./schemas.ts";
-import type { AdminServices } from "./services.ts";
+import type { AdminServices, ReloadOutcome } from "./services.ts";
 import type { BackendStatus } from "../observe/status.ts";
 
 const DEFAULT_DELIVERIES = 100;
@@ -28,6 +28,8 @@ const statusResult = v.object({
   uptime_ms: ms,
   configuration: v.string(),
   reloads: whole,
+  /** The last reload, where it failed: what was in effect before it stays. */
+  failed_reload: v.optional(v.object({ number: whole, reasons: v.array(v.string()) })),
   workers: v.array(whole),
   listeners: v.array(v.object({ protocol: v.string(), address: v.string(), connections: whole })),
   backends: v.array(backend),
@@ -43,6 +45,14 @@ const answer = v.object({
   value: v.optional(v.string()),
   values: v.optional(v.array(v.string())),
   reason: v.optional(v.string()),
+});
+
+/** Faults are told by `reload` itself, all of them. */
+const MAX_REASONS = 3;
+
+const toFailedReload = ({ number, reasons }: ReloadOutcome): { number: number; reasons: string[] } => ({
+  number,
+  reasons: reasons.slice(0, MAX_REASONS),
 });
 
 /** What the daemon is, does and knows. */
@@ -97,6 +107,7 @@ export function daemonEndpoints(services: AdminServices): readonly Endpoint[] {
           uptime_ms: Math.round(status.uptimeMs),
           configuration: status.configuration,
           reloads: status.reloads,
+          ...(status.failedReload === undefined ? {} : { failed_reload: toFailedReload(status.failedReload) }),
           workers: [...status.workers],
           listeners: [...status.listeners],
           backends: status.backends.map(toResult),

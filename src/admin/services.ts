@@ -23,6 +23,8 @@ export interface DaemonStatus {
   readonly uptimeMs: number;
   readonly configuration: string;
   readonly reloads: number;
+  /** The last reload, where it failed. */
+  readonly failedReload?: ReloadOutcome | undefined;
   /** Process ids; empty where one process does all. */
   readonly workers: readonly number[];
   readonly listeners: readonly { readonly protocol: string; readonly address: string; readonly connections: number }[];

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { DeliveryRecord } from "../core/log.ts";
+import { until } from "../../test/support/until.ts";
 import { createMetrics } from "./metrics.ts";
 import type { DirectoryState, MetricsState } from "./metrics.ts";
 
@@ -152,4 +153,18 @@ test("the page is what Prometheus reads: help and type once, lines of a metric t
     } else if (line !== "" && !line.startsWith("#")) assert.ok(line.startsWith(current), `${line} under ${current}`);
   }
   assert.equal(types.get("process_start_time_seconds"), "gauge");
+});
+
+test("the event loop's delay is that since the page was last read, of the process that was latest", async () => {
+  const metrics = createMetrics(STATE);
+  const other = createMetrics(STATE);
+  const p99 = (page: string): number =>
+    Number(/^nodejs_eventloop_lag_p99_seconds (\S+)$/m.exec(page)?.[1] ?? Number.NaN);
+  const early = (await other.collect()).map((metric) =>
+    metric.name === "nodejs_eventloop_lag_p99_seconds"
+      ? { ...metric, values: metric.values.map((each) => ({ ...each, value: 7 })) }
+      : metric,
+  );
+  await until("the delay was sampled", async () => (p99(await metrics.render([])) > 0.001 ? true : undefined));
+  assert.equal(p99(await metrics.render([early])), 7);
 });

@@ -53,8 +53,8 @@ const LAST_DELAY_MS = 30_000;
 /** What a worker has beyond the time that a drain or a stop may take, in ms, before it counts as stuck. */
 const SLACK_MS = 2_000;
 
-/** For a report, in ms: whoever asks for the status wants to see it. */
-const REPORT_TIMEOUT_MS = 2_000;
+/** For what somebody waits for, in ms: an operator for the status, a user who is locked out for a move. */
+const ANSWER_TIMEOUT_MS = 2_000;
 
 /** For clients of a worker that retired before the one that retires now, in ms. */
 const RETIRED_LIMIT_MS = 60_000;
@@ -76,6 +76,8 @@ export class WorkerSet {
   #delayMs = 0;
   #timer: Timer | undefined;
   #onEmpty: (() => void) | undefined;
+  /** When one died the last time, on the wall clock in ms. */
+  #crashedMs = 0;
   /** Nothing else may keep the process alive between one worker's end and the start of the next. */
   readonly #keepAlive = setInterval(() => undefined, FOR_EVER_MS);
 
@@ -161,18 +163,15 @@ export class WorkerSet {
 
   /** When a login was last let through in any worker, on the wall clock in ms. */
   async lastLoginMs(user: string): Promise<number> {
-    const answers = await Promise.all(this.#serving.map((each) => this.#ask(each, "last-login", { user })));
-    // Whom a worker that has died let in, nobody knows.
-    return Math.max(0, ...answers.map((answer) => answer?.atMs ?? this.#parts.clock.wallMs()));
+    const answers = await this.#inTime(this.#serving.map((each) => this.#ask(each, "last-login", { user })));
+    // Whom a worker that has died let in, or one that hangs, nobody knows.
+    const nowMs = this.#parts.clock.wallMs();
+    return Math.max(this.#crashedMs, ...answers.map((answer) => answer?.atMs ?? nowMs));
   }
 
   /** Of those that answer in time. */
   async reports(maxDeliveries: number): Promise<readonly WorkerReport[]> {
-    const late = Promise.withResolvers<undefined>();
-    const timer = this.#parts.clock.after(REPORT_TIMEOUT_MS, () => late.resolve(undefined));
-    const asked = this.#serving.map((each) => this.#ask(each, "report", { maxDeliveries }));
-    const answers = await Promise.all(asked.map((answer) => Promise.race([answer, late.promise])));
-    timer.cancel();
+    const answers = await this.#inTime(this.#serving.map((each) => this.#ask(each, "report", { maxDeliveries })));
     return answers.filter((answer) => answer !== undefined);
   }
 
@@ -195,6 +194,15 @@ export class WorkerSet {
   /** A worker that was not opened has nothing, and will see every hold that is there by then. */
   get #serving(): readonly WorkerProcess[] {
     return [...this.#members.keys()].filter(({ state }) => state !== "launching");
+  }
+
+  /** Undefined for those that do not come. */
+  async #inTime<Answer>(asked: readonly Promise<Answer>[]): Promise<readonly (Answer | undefined)[]> {
+    const late = Promise.withResolvers<undefined>();
+    const timer = this.#parts.clock.after(ANSWER_TIMEOUT_MS, () => late.resolve(undefined));
+    const answers = await Promise.all(asked.map((answer) => Promise.race([answer, late.promise])));
+    timer.cancel();
+    return answers;
   }
 
   async #drainOne(
@@ -292,6 +300,7 @@ export class WorkerSet {
     const { clock, say, onCrashed } = this.#parts;
     const { state, pid } = worker;
     if (state !== "launching" && how !== "code 0") {
+      this.#crashedMs = clock.wallMs();
       say("error", `worker ${pid} has ended (${how}): its clients are disconnected, and try again`);
       await onCrashed(`worker ${pid} has ended (${how})`);
     }

@@ -22,8 +22,6 @@ export interface Scope {
 
 /** After which a write that nobody has heard of again counts as over, in ms. */
 export const SETTLE_MS = 1_500;
-/** For what the table is asked, in ms. */
-export const TIMEOUT_MS = 1_000;
 
 export const OPERATOR = { who: "operator", why: "test" };
 
@@ -36,6 +34,9 @@ export interface OutsideOptions {
   readonly tables?: readonly string[];
   readonly routed?: readonly string[];
   readonly isAuthority?: boolean;
+  /** Default: a minute. */
+  readonly holdDeadlineMs?: number;
+  readonly settleMs?: number;
 }
 
 /** What a daemon is made of but for its listeners, with moves that copy nothing. */
@@ -55,7 +56,8 @@ export interface OutsideDaemon {
 }
 
 export function writeOutsideConfig(options: OutsideOptions): string {
-  const { folder, stores, table, tables = [], routed = ["users"], isAuthority = true } = options;
+  const { folder, stores, table, tables = [], routed = ["users"] } = options;
+  const { isAuthority = true, holdDeadlineMs = 60_000, settleMs = SETTLE_MS } = options;
   const path = join(folder, "mailshunt.yaml");
   const lines = [
     "version: 1",
@@ -66,7 +68,8 @@ export function writeOutsideConfig(options: OutsideOptions): string {
     ...tables.map((each) => `  ${each}`),
     `routing: { key: localpart, tables: [${routed.join(", ")}], fallback: old }`,
     `directory: { store: "sqlite:${folder}/directory.db"${isAuthority ? ", write_through: users" : ""} }`,
-    `drain: { settle: ${SETTLE_MS}ms }`,
+    `hold: { deadline: ${holdDeadlineMs}ms }`,
+    `drain: { settle: ${settleMs}ms }`,
     "moves:",
     `  folder: "${folder}/moves"`,
     '  address: "{user}@b.example"',

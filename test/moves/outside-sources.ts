@@ -4,8 +4,11 @@ import type { ServerResponse } from "node:http";
 import { startFakeBackend } from "../support/fake-backend.ts";
 import type { FakeBackend } from "../support/fake-backend.ts";
 import { startHttpStore } from "../support/http-store.ts";
-import { TIMEOUT_MS } from "./outside-setting.ts";
 import type { Scope } from "./outside-setting.ts";
+
+/** For what a table is asked, in ms: a service on a busy machine takes its time. */
+const SQL_TIMEOUT_MS = 1_000;
+export const URL_TIMEOUT_MS = 3_000;
 
 /** An outside table, as its administrator sees it. */
 export interface OutsideSource {
@@ -27,7 +30,7 @@ export function makeSqlSource(t: Scope, folder: string, options = ""): OutsideSo
   const put = db.prepare("INSERT OR REPLACE INTO users VALUES (?, ?)");
   return {
     table:
-      `{ type: sql, driver: sqlite, file: "${path}", timeout: ${TIMEOUT_MS}ms, get: "SELECT store FROM users WHERE name = :key", ` +
+      `{ type: sql, driver: sqlite, file: "${path}", timeout: ${SQL_TIMEOUT_MS}ms, get: "SELECT store FROM users WHERE name = :key", ` +
       `set: "INSERT INTO users VALUES (:key, :value) ON CONFLICT (name) DO UPDATE SET store = excluded.store"${options} }`,
     get: (user) => find.get(user)?.["store"] as string | undefined,
     set: (user, backend) => void put.run(user, backend),
@@ -54,7 +57,7 @@ export async function startUrlSource(t: Scope, options = ""): Promise<UrlSource>
     },
   });
   const source: UrlSource = {
-    table: `{ type: url, url: "${store.url}", timeout: ${TIMEOUT_MS}ms, breaker: { failures: 1000 }${options} }`,
+    table: `{ type: url, url: "${store.url}", timeout: ${URL_TIMEOUT_MS}ms, breaker: { failures: 1000 }${options} }`,
     get(user) {
       const json = store.values.get(user);
       return json === undefined ? undefined : (JSON.parse(json) as string);

@@ -49,6 +49,7 @@ test("no message is lost, doubled or misplaced, whatever fails and whenever the 
   );
   if (isOne) return;
   // It would prove nothing if no move came to its end, or none ever had to turn back.
-  for (const phase of ["done", "rehearsed", "rolled-back", "failed"]) assert.ok((phases.get(phase) ?? 0) > 0, `no move is ${phase}`);
+  for (const phase of ["done", "rehearsed", "rolled-back", "failed"])
+    assert.ok((phases.get(phase) ?? 0) > 0, `no move is ${phase}`);
   for (const count of [kills, crashes, returns]) assert.ok(count > 0);
 });

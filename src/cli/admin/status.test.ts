@@ -108,6 +108,18 @@ holds: 12
   for (const line of text.split("\n")) assert.ok([...line].length <= 80 && !line.endsWith(" "), line);
 });
 
+test("a configuration that is not in effect cannot be overlooked", () => {
+  const reasons = ['/etc/mailshunt/mailshunt.yaml:18:1: unknown key "routnig"'];
+  const text = formatStatus({ ...STATUS, failed_reload: { number: 5, reasons } }, HOLDS, NOW);
+  assert.equal(
+    text.slice(text.indexOf("configuration"), text.indexOf("listeners")),
+    `configuration /etc/mailshunt/mailshunt.yaml
+  NOT IN EFFECT: reload 5 failed, what was in effect before stays
+    /etc/mailshunt/mailshunt.yaml:18:1: unknown key "routnig"
+`,
+  );
+});
+
 test("a daemon that has nothing to tell has a short status", () => {
   const { holds: _holds, users: _users, ...others } = STATUS;
   const bare = {

@@ -26,6 +26,8 @@ export interface Status {
   readonly uptime_ms: number;
   readonly configuration: string;
   readonly reloads: number;
+  /** The last reload, where it failed. */
+  readonly failed_reload?: { readonly number: number; readonly reasons: readonly string[] };
   readonly listeners: readonly { readonly protocol: string; readonly address: string; readonly connections: number }[];
   readonly backends: readonly BackendState[];
   readonly deliveries: {
@@ -115,6 +117,7 @@ export function formatStatus(status: Status, holds: readonly HoldState[], now = 
   return [
     `mailshunt ${version}, process ${pid}, up for ${formatAge(uptimeMs)}, ${count(reloads, "reload")}\n`,
     `configuration ${configuration}\n`,
+    failedReload(status),
     section(
       "listeners",
       status.listeners.map(({ protocol, address, connections }) => [
@@ -133,6 +136,12 @@ export function formatStatus(status: Status, holds: readonly HoldState[], now = 
     andMore(holdCount - Math.min(holds.length, SHOWN)),
     movesLine(status),
   ].join("");
+}
+
+function failedReload({ failed_reload: failed }: Status): string {
+  if (failed === undefined) return "";
+  const reasons = failed.reasons.map((reason) => `    ${shown(reason)}\n`).join("");
+  return `  NOT IN EFFECT: reload ${failed.number} failed, what was in effect before stays\n${reasons}`;
 }
 
 function movesLine({ moves }: Status): string {
