@@ -229,6 +229,8 @@ function on(message: ToWorker): void {
       return answer(message.request, drain(message));
     case "report":
       return answer(message.request, report(message.maxDeliveries));
+    case "ping":
+      return answer(message.request, Promise.resolve({}));
     case "forget": {
       const { tables } = inEffect().inEffect();
       for (const key of message.keys) tables.forget(message.table, key);

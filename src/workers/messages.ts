@@ -59,6 +59,8 @@ export interface WorkerQuestions {
     answer: WorkerDrain;
   };
   readonly report: { asked: { readonly maxDeliveries: number }; answer: WorkerReport };
+  /** Whether it still runs. */
+  readonly ping: { asked: object; answer: object };
   /** Drops what it knows of these keys of a table. */
   readonly forget: { asked: { readonly table: string; readonly keys: readonly string[] }; answer: object };
   /** When a login of the user was last let through, on the wall clock in ms. */

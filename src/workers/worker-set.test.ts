@@ -10,23 +10,26 @@ import { until } from "../../test/support/until.ts";
 import { WorkerSet } from "./worker-set.ts";
 
 /** Stands for workers: it lets everybody in at `atMs`, if it answers. */
-const worker = (answer: string): string => `
+const worker = (answer: string, ping: string): string => `
   process.on("message", (message) => {
     if (message.kind === "start") process.send({ kind: "ready" });
     else if (message.kind === "last-login") ${answer};
+    else if (message.kind === "ping") ${ping};
     else if (message.kind === "stop") process.exit(0);
   });
 `;
+const PONG = 'process.send({ kind: "answer", request: message.request, answer: {} })';
 const ANSWERS = 'process.send({ kind: "answer", request: message.request, answer: { atMs: 5 } })';
 
 async function startSet(
   t: TestContext,
   answer: string,
+  ping = PONG,
 ): Promise<{ readonly set: WorkerSet; readonly clock: FakeClock }> {
   // Before the folder goes, from which another worker may be starting.
   t.after(() => set.stop(10_000));
   const file = join(scratchFolder(t), "worker.mjs");
-  writeFileSync(file, worker(answer));
+  writeFileSync(file, worker(answer, ping));
   const clock = createFakeClock();
   const set = new WorkerSet({
     count: 1,
@@ -64,4 +67,13 @@ test("whom a worker let in that has died, it let in just then", async (t) => {
   await until("it is gone", () => (set.pids.includes(pid) ? undefined : true));
   clock.advance(1_000);
   assert.ok((await set.lastLoginMs("ann")) >= diedMs);
+});
+
+test("a worker that has not answered for a minute is killed, and another serves", async (t) => {
+  const { set, clock } = await startSet(t, ANSWERS, "undefined");
+  const [pid = 0] = set.pids;
+  clock.advance(59_999);
+  assert.deepEqual(set.pids, [pid]);
+  clock.advance(1);
+  await until("it is gone", () => (set.pids.includes(pid) ? undefined : true));
 });

@@ -56,6 +56,12 @@ const SLACK_MS = 2_000;
 /** For what somebody waits for, in ms: an operator for the status, a user who is locked out for a move. */
 const ANSWER_TIMEOUT_MS = 2_000;
 
+/** How often workers are asked whether they still run, in ms. */
+const PING_EVERY_MS = 10_000;
+
+/** A worker that did not answer for so long is killed, in ms: reloads, moves and its clients wait for it. */
+const HUNG_AFTER_MS = 60_000;
+
 /** For clients of a worker that retired before the one that retires now, in ms. */
 const RETIRED_LIMIT_MS = 60_000;
 
@@ -102,6 +108,7 @@ export class WorkerSet {
 
   open(): void {
     this.#open([...this.#members.keys()]);
+    this.#watch();
   }
 
   /** Nobody serves by it before `commit`. @throws WorkerRefused; then nothing has changed */
@@ -266,6 +273,18 @@ export class WorkerSet {
       each.tell(each.state === "leaving" ? { kind: "stop", limitMs: RETIRED_LIMIT_MS } : { kind: "retire" });
       each.state = "leaving";
     }
+  }
+
+  #watch(): void {
+    const { clock, say } = this.#parts;
+    for (const each of this.#serving) {
+      const hung = clock.after(HUNG_AFTER_MS, () => {
+        say("error", `worker ${each.pid} has not answered for ${HUNG_AFTER_MS / 1000} s: killing it`);
+        each.kill();
+      });
+      void this.#ask(each, "ping", {}).then(() => hung.cancel());
+    }
+    if (!this.#isStopping) clock.after(PING_EVERY_MS, () => this.#watch());
   }
 
   #open(launched: readonly WorkerProcess[]): void {
