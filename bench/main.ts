@@ -84,9 +84,9 @@ async function run(request: Request): Promise<boolean> {
       case "tables":
         return benchTables(folder, effort, podopFolder);
       case "moves":
-        return benchMoves(folder, effort);
+        return keep(part, await benchMoves(folder, effort)).faults.length === 0;
       case "directory":
-        await benchDirectory(folder, userCount);
+        keep(part, await benchDirectory(folder, userCount));
         return true;
       case "growth":
         return grow();

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 const started = new Set<ChildProcess>();
 /** How long a server may take to listen. */
-const START_TIMEOUT_MS = 15_000;
+const START_TIMEOUT_MS = 60_000;
 
 export interface Program {
   readonly child: ChildProcess;
@@ -54,12 +54,22 @@ export async function endPrograms(programs: readonly (Program | undefined)[]): P
 
 /** A port that was free a moment ago. */
 export async function findPort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
+  const [port = 0] = await findPorts(1);
   return port;
+}
+
+/** Ports that were free a moment ago, all different. */
+export async function findPorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
+  await Promise.all(servers.map((server) => once(server, "listening")));
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  await Promise.all(
+    servers.map((server) => {
+      server.close();
+      return once(server, "close");
+    }),
+  );
+  return ports;
 }
 
 /** @param where a port of 127.0.0.1, or the path of a unix socket */

@@ -2,7 +2,7 @@ import { openSync, readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { compile } from "../generator/compile.ts";
-import { awaitListening, findPort, start, type Program } from "../processes.ts";
+import { awaitListening, findPort, findPorts, start, type Program } from "../processes.ts";
 
 /** Takes everything and counts it. */
 export interface Sink {
@@ -38,8 +38,7 @@ async function startSmtpSink(folder: string): Promise<Sink> {
 
 /** Ours: see `generator/lmtp-sink.c`. */
 async function startLmtpSink(folder: string, count: number): Promise<Sink> {
-  const ports: number[] = [];
-  while (ports.length < count) ports.push(await findPort());
+  const ports = await findPorts(count);
   const program = start(compile("lmtp-sink", folder), ports.map(String));
   for (const port of ports) await awaitListening(program, port);
   return { ports, program, countRecipients: () => askRecipients(ports[0] ?? 0) };

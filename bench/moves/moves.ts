@@ -5,8 +5,18 @@ import type { Effort } from "../effort.ts";
 import { start, type Program } from "../processes.ts";
 import { takeTurns } from "../rounds.ts";
 import { median, quantile } from "../statistics.ts";
+import { atLeast, atMost, showGoals, type Goal } from "../goals.ts";
 import { measureHolds, measureIdleHolds, measureSwitches } from "./latencies.ts";
-import { runMoves, type RateRound } from "./rate.ts";
+import { runMoves } from "./rate.ts";
+import {
+  showLatencies,
+  showRates,
+  toLatencyRow,
+  toRateRow,
+  type LatencyRow,
+  type MoveResults,
+  type RateRow,
+} from "./rows.ts";
 import { startSink, startSlowStore, type SlowStore } from "./store.ts";
 import { startWorld, type MoveWorld, type NoOp } from "./world.ts";
 
@@ -36,11 +46,8 @@ interface Scenario {
   readonly moves: number;
 }
 
-/**
- * Holds, switches and moves of a daemon, with stores that hold no mail.
- * @returns whether everything came out as it had to
- */
-export async function benchMoves(folder: string, effort: Effort): Promise<boolean> {
+/** Holds, switches and moves of a daemon, with stores that hold no mail. */
+export async function benchMoves(folder: string, effort: Effort): Promise<MoveResults> {
   const own = join(folder, "moves");
   mkdirSync(own);
   const newPort = await startSink();
@@ -50,35 +57,63 @@ export async function benchMoves(folder: string, effort: Effort): Promise<boolea
   const usual = await startOne("usual", 10);
   const wide = await startOne("wide", 100);
   try {
-    const isQuick = await showLatencies(usual, slow, Math.ceil(SAMPLES * effort.share));
-    const isWhole = await showRates(own, effort, [
+    console.log(`moves: ${DELIVERIES} messages and ${QUESTIONS} questions a second meanwhile, in ms`);
+    const latencies = await measureLatencies(usual, slow, Math.ceil(SAMPLES * effort.share));
+    showLatencies(latencies.rows);
+    showGoals(latencies.goals);
+    const commitsPerSecond = measureCommits(join(own, "commits.db"));
+    console.log(
+      `moves a second, where SQLite commits ${Math.round(commitsPerSecond)} rows a second one after the other`,
+    );
+    const rates = await measureRates(effort, [
       { name: "nothing to copy, 10 at once", world: usual, preset: "nothing", moves: 1_000 },
       { name: "nothing to copy, 100 at once", world: wide, preset: "nothing", moves: 2_000 },
       { name: "two processes of true(1) each, 10 at once", world: usual, preset: "true", moves: 100 },
     ]);
-    return isQuick && isWhole;
+    showRates(rates.rows);
+    showGoals(rates.goals);
+    const faults = [...latencies.faults, ...rates.faults];
+    for (const fault of faults) console.log(`  FAILED: ${fault}`);
+    return {
+      latencies: latencies.rows,
+      commitsPerSecond,
+      rates: rates.rows,
+      goals: [...latencies.goals, ...rates.goals],
+      faults,
+    };
   } finally {
     await Promise.all([usual.stop(), wide.stop()]);
     slow.close();
   }
 }
 
-async function showLatencies(world: MoveWorld, store: SlowStore, count: number): Promise<boolean> {
-  console.log(`latencies in ms, while ${DELIVERIES} messages and ${QUESTIONS} questions come a second`);
+interface Measured<Row> {
+  readonly rows: readonly Row[];
+  readonly goals: readonly Goal[];
+  readonly faults: readonly string[];
+}
+
+async function measureLatencies(world: MoveWorld, store: SlowStore, count: number): Promise<Measured<LatencyRow>> {
   const load = await startLoad(world);
   try {
     const idle = await measureIdleHolds(world, count);
     const busy = await measureHolds(world, store, count);
     const { visibleMs, ordinaryMs, stale } = await measureSwitches(world, count);
-    showLatency("hold to drained, nothing under way", idle);
-    showLatency("hold to drained, beyond the delivery", busy);
-    showLatency("any question", ordinaryMs);
-    showLatency("the first question after the switch", visibleMs);
-    showGoal("hold to drained, p99", quantile(busy, 0.99), GOALS.drainedMs);
-    showGoal("switch to visible, p99", quantile(visibleMs, 0.99), GOALS.visibleMs);
-    if (stale > 0) console.log(`  FAILED: ${stale} questions after a switch were answered with the old store`);
-    if (load.child.exitCode !== null) console.log(`  FAILED: the load has ended: ${load.output().trim()}`);
-    return stale === 0 && load.child.exitCode === null;
+    const faults = stale === 0 ? [] : [`${stale} questions after a switch were answered with the old store`];
+    if (load.child.exitCode !== null) faults.push(`the load has ended: ${load.output().trim()}`);
+    return {
+      rows: [
+        toLatencyRow("hold to drained, nothing under way", idle),
+        toLatencyRow("hold to drained, beyond the delivery", busy),
+        toLatencyRow("any question", ordinaryMs),
+        toLatencyRow("the first question after the switch", visibleMs),
+      ],
+      goals: [
+        atMost("hold to drained, p99", quantile(busy, 0.99), GOALS.drainedMs, "ms"),
+        atMost("switch to visible, p99", quantile(visibleMs, 0.99), GOALS.visibleMs, "ms"),
+      ],
+      faults,
+    };
   } finally {
     load.child.kill("SIGKILL");
   }
@@ -102,57 +137,17 @@ async function* text(lines: readonly string[]): AsyncGenerator<string> {
   yield lines.join("");
 }
 
-function showLatency(name: string, samples: readonly number[]): void {
-  const figures = [0.5, 0.99, 1].map((part) => quantile(samples, part).toFixed(2).padStart(9));
-  console.log(`  ${name.padEnd(44)}p50${figures[0]}  p99${figures[1]}  max${figures[2]}`);
-}
-
-function showGoal(name: string, reached: number, goalMs: number): void {
-  const word = reached <= goalMs ? "reached" : "MISSED";
-  console.log(`  goal ${word}: ${name} ${reached.toFixed(2)} of ${goalMs} ms`);
-}
-
-async function showRates(folder: string, effort: Effort, scenarios: readonly Scenario[]): Promise<boolean> {
-  const commits = measureCommits(join(folder, "commits.db"));
-  console.log(`moves a second; SQLite commits ${Math.round(commits)} rows a second here, one after the other`);
-  console.log(`${"".padEnd(44)}  moves/s (lowest … highest)   CPU ms/move   of commands`);
+async function measureRates(effort: Effort, scenarios: readonly Scenario[]): Promise<Measured<RateRow>> {
   const rounds = await takeTurns(scenarios, effort.rounds, ({ world, preset, moves }) =>
     runMoves(world, preset, Math.ceil(moves * effort.share)),
   );
-  let best = 0;
-  let isGood = true;
-  for (const [{ name }, results] of rounds) {
-    const rate = showRate(name, results);
-    if (rate === undefined) isGood = false;
-    else best = Math.max(best, rate);
-  }
-  const word = best >= GOALS.movesPerSecond ? "reached" : "MISSED";
-  console.log(`  goal ${word}: ${Math.round(best)} of ${GOALS.movesPerSecond} moves a second`);
-  return isGood;
-}
-
-/** @returns the median of the moves a second */
-function showRate(name: string, results: readonly RateRound[]): number | undefined {
-  const failed = results.find((result) => result.kind === "failed");
-  if (failed !== undefined) {
-    console.log(`  ${name}: FAILED: ${failed.reason}`);
-    return undefined;
-  }
-  const done = results.slice(1).filter((result) => result.kind === "done");
-  const rates = done.map(({ movesPerSecond }) => movesPerSecond);
-  const cpuMs = median(done.map(({ cpuMicros }) => cpuMicros)) / 1_000;
-  const commandMs = median(done.map(({ commandMicros }) => commandMicros)) / 1_000;
-  const rate = median(rates);
-  console.log(
-    [
-      `  ${name}`.padEnd(44),
-      rate.toFixed(0).padStart(9),
-      ` (${Math.min(...rates).toFixed(0)} … ${Math.max(...rates).toFixed(0)})`.padEnd(20),
-      cpuMs.toFixed(2).padStart(11),
-      commandMs.toFixed(2).padStart(14),
-    ].join(""),
-  );
-  return rate;
+  const rows = [...rounds].map(([{ name }, results]) => toRateRow(name, results));
+  const best = Math.max(...rows.map(({ rates }) => median(rates)).filter((rate) => !Number.isNaN(rate)));
+  return {
+    rows,
+    goals: [atLeast("moves", best, GOALS.movesPerSecond, "a second")],
+    faults: rows.flatMap(({ name, fault }) => (fault === undefined ? [] : [`${name}: ${fault}`])),
+  };
 }
 
 /** Commits of one row each a second, as the directory writes them: the disk's share of all figures here. */

@@ -12,6 +12,7 @@ import {
   manyUsersTable,
   sizingTable,
 } from "./mail-section.ts";
+import { directoryTables, movesTables } from "./moves-section.ts";
 import { replaceSection } from "./markdown.ts";
 import { readResults } from "./results.ts";
 
@@ -50,6 +51,11 @@ function* sections(): Generator<readonly [name: string, text: string]> {
   const authorities = readResults("authorities");
   if (authorities !== undefined)
     yield ["authorities", [formatMachine(authorities.machine), authoritiesTable(authorities.results)].join("\n\n")];
+  const moves = readResults("moves");
+  if (moves !== undefined) yield ["moves", [formatMachine(moves.machine), movesTables(moves.results)].join("\n\n")];
+  const directory = readResults("directory");
+  if (directory !== undefined)
+    yield ["directory", [formatMachine(directory.machine), directoryTables(directory.results)].join("\n\n")];
   const growth = readResults("growth");
   if (growth !== undefined) {
     yield ["growth", formatMachine(growth.machine)];

@@ -1,10 +1,12 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { DirectoryResults } from "../directory/directory.ts";
 import type { Curve } from "../growth/growth.ts";
 import type { AuthorityRow } from "../mail/authorities.ts";
 import type { IdleRow } from "../mail/idle.ts";
 import type { ManyUsersRow } from "../mail/many-users.ts";
 import type { ScenarioRows } from "../mail/rows.ts";
+import type { MoveResults } from "../moves/rows.ts";
 import type { Soak } from "../soak/soak.ts";
 import type { Machine } from "./machine.ts";
 
@@ -14,6 +16,8 @@ export interface Results {
   readonly idle: readonly IdleRow[];
   readonly "many-users": readonly ManyUsersRow[];
   readonly authorities: readonly AuthorityRow[];
+  readonly moves: MoveResults;
+  readonly directory: DirectoryResults;
   readonly growth: readonly Curve[];
   readonly soak: Soak;
 }
