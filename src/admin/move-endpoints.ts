@@ -33,8 +33,9 @@ const details = v.object({
   round: v.optional(whole),
   reason: v.optional(v.string()),
   warnings: v.array(v.string()),
-  log: v.string(),
-  report: v.string(),
+  /** Files that are there. */
+  log: v.optional(v.string()),
+  report: v.optional(v.string()),
   journal: v.array(v.object({ position: whole, at: time, what: v.string(), text: v.string() })),
 });
 
@@ -225,7 +226,7 @@ const toDetails = (given: MoveDetails): v.InferOutput<typeof details> => ({
   ...(given.round === undefined ? {} : { round: given.round }),
   ...(given.reason === undefined ? {} : { reason: given.reason }),
   warnings: [...given.warnings],
-  log: given.logPath,
-  report: given.reportPath,
+  ...(given.logPath === undefined ? {} : { log: given.logPath }),
+  ...(given.reportPath === undefined ? {} : { report: given.reportPath }),
   journal: given.journal.map(({ atMs, ...rest }) => ({ at: toTime(atMs), ...rest })),
 });

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import type { BackendOptions } from "../backends/options.ts";
 import type { BackendPool } from "../backends/pool.ts";
 import type { Clock } from "../core/clock.ts";
@@ -50,6 +51,11 @@ export function createMoves(parts: CreateMovesParts): Moves {
     rules: options,
     limits: options,
     defaultPreset: () => options().defaultPreset,
-    filesOf: (moveId) => ({ logPath: folders().logPath(moveId), reportPath: folders().reportPath(moveId) }),
+    filesOf: (moveId) => ({
+      logPath: ifThere(folders().logPath(moveId)),
+      reportPath: ifThere(folders().reportPath(moveId)),
+    }),
   });
 }
+
+const ifThere = (path: string): string | undefined => (existsSync(path) ? path : undefined);

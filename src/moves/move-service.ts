@@ -106,9 +106,9 @@ export interface MoveDetails extends MoveView {
   /** Why it was rolled back or failed. */
   readonly reason: string | undefined;
   readonly warnings: readonly string[];
-  /** Where its commands' output and its reports are. */
-  readonly logPath: string;
-  readonly reportPath: string;
+  /** Where its commands' output and its reports are; undefined where there is none (yet). */
+  readonly logPath: string | undefined;
+  readonly reportPath: string | undefined;
   readonly journal: readonly JournalLine[];
 }
 

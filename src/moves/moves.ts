@@ -28,8 +28,8 @@ export interface MovesParts extends RunParts {
   readonly defaultPreset: () => string | undefined;
   /** Why deliveries may reach stores past us, such as a view with `direct: true`; undefined: they cannot. */
   readonly bypass: () => string | undefined;
-  /** Files of a move. */
-  readonly filesOf: (moveId: string) => { readonly logPath: string; readonly reportPath: string };
+  /** Files of a move that are there. */
+  readonly filesOf: (moveId: string) => Pick<MoveDetails, "logPath" | "reportPath">;
   readonly say: (level: LogLevel, text: string) => void;
 }
 

@@ -200,8 +200,8 @@ const doveadm = ({ old, target }: { readonly old: Dovecot; readonly target: Dove
 const whatHappened = (details: MoveDetails): string =>
   [
     ...details.journal.map(({ what, text }) => `${what}: ${text}`),
-    read(details.logPath),
-    read(details.reportPath),
+    read(details.logPath ?? ""),
+    read(details.reportPath ?? ""),
   ].join("\n");
 
 function read(path: string): string {
@@ -222,7 +222,7 @@ test("doveadm moves a mailbox, kicks its user, and the comparison finds both the
   assert.equal(held?.text, "4 messages in 4 folders compared: no difference");
   // The session at the old store was ended.
   await assert.rejects(client.command("NOOP"));
-  const log = read(details.logPath);
+  const log = read(details.logPath ?? "");
   assert.match(log, /doveadm -c \S+ backup/);
   assert.doesNotMatch(log, /s3cret/);
 });
@@ -242,7 +242,7 @@ test("doveadm moves a mailbox though the new INBOX has come into being by itself
   const details = await moveAda(world);
   assert.equal(details.phase, "done", whatHappened(details));
   assert.equal((await lookAtOld()).stdout, before, "nothing is written to the old store");
-  const runs = [...read(details.logPath).matchAll(/^--- .* doveadm -c \S+ (backup|sync|kick|-f) (.*)$/gm)];
+  const runs = [...read(details.logPath ?? "").matchAll(/^--- .* doveadm -c \S+ (backup|sync|kick|-f) (.*)$/gm)];
   assert.deepEqual(
     runs.slice(0, 3).map(([, command, rest]) => `${command} ${rest}`),
     [
@@ -282,7 +282,7 @@ test("a mailbox that was not copied whole is not switched", { skip }, async (t) 
   await append(other, "Sent", "five");
   const details = await moveAda(world);
   assert.equal(details.phase, "rolled-back", whatHappened(details));
-  const report = read(details.reportPath).split("while the user was held")[1] ?? "";
+  const report = read(details.reportPath ?? "").split("while the user was held")[1] ?? "";
   assert.match(report, /INBOX: 1 with other flags \(2 in the old store, 2 in the new one\)/);
   assert.match(report, /Sent: 1 missing in the new store, 1 in the new store alone/);
   assert.match(report, /Projects\/2026: the folder is missing/);

@@ -23,8 +23,8 @@ interface MoveDetails extends MoveState {
   readonly round?: number;
   readonly reason?: string;
   readonly warnings: readonly string[];
-  readonly log: string;
-  readonly report: string;
+  readonly log?: string;
+  readonly report?: string;
   readonly journal: readonly { readonly at: string; readonly text: string }[];
 }
 
@@ -83,8 +83,8 @@ function toText(move: MoveDetails): string {
     `${id}: ${user}, ${from} → ${to}${rehearsal ? ", a rehearsal" : ""}: ${now.join(", ")}`,
     ...(reason === undefined ? [] : [`  because: ${reason}`]),
     ...warnings.map((warning) => `  warning: ${warning}`),
-    `  output of its commands: ${log}`,
-    `  report of the comparison: ${report}`,
+    ...(log === undefined ? [] : [`  output of its commands: ${log}`]),
+    ...(report === undefined ? [] : [`  report of the comparison: ${report}`]),
     ...journal.map(({ at, text }) => `  ${formatTime(at)}  ${text}`),
   ];
   return `${lines.join("\n")}\n`;
