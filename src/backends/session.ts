@@ -135,7 +135,7 @@ export class BackendSession {
   expect(what: string, withinMs: number): void {
     this.#waitingFor = what;
     this.#waitingSinceMs = this.#context.clock.nowMs();
-    this.#deadline.set(withinMs);
+    this.#deadline.set(withinMs, this.#waitingSinceMs);
   }
 
   /** Calls `onIdle` unless `expect` or `settle` comes within `idleMs`. */
@@ -186,13 +186,13 @@ export class BackendSession {
   #onData(chunk: Buffer): void {
     if (this.#isClosed) return;
     this.#decoder.push(chunk);
+    this.#owner.onHeard();
     // What has come answers nothing that is sent from here on: a store that says more is out of step.
     let due = this.#capabilities === undefined ? 1 : this.#unanswered - this.#backlog.length;
     for (; ; due -= 1) {
       if (this.#isClosed) return;
       const event = this.#decoder.next();
       if (event === undefined) break;
-      this.#owner.onHeard();
       if (event.kind === "malformed") this.#lose(`the store does not speak LMTP: ${event.reason}`);
       else if (due === 0) this.#lose(`the store said ${describeReply(event.reply)} without being asked`);
       else if (this.#capabilities === undefined) this.#onHandshakeReply(event.reply);

@@ -16,9 +16,9 @@ export class Deadline {
     this.#onMissed = onMissed;
   }
 
-  /** Calls `onMissed` unless moved or cleared within `delayMs`. */
-  set(delayMs: number): void {
-    const dueMs = this.#clock.nowMs() + delayMs;
+  /** Calls `onMissed` unless moved or cleared within `delayMs`. @param nowMs for who has asked the clock already */
+  set(delayMs: number, nowMs: number = this.#clock.nowMs()): void {
+    const dueMs = nowMs + delayMs;
     this.#dueMs = dueMs;
     if (this.#timer !== undefined && this.#timerDueMs <= dueMs) return;
     this.#timer?.cancel();

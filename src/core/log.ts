@@ -13,9 +13,9 @@ export interface DeliveryRecord {
   /** `host[ip]:port` or `host[/path]` as Postfix writes it, or "none". */
   readonly relay: string;
   /** The store's id of its own session or delivery, where its replies name one. */
-  readonly backendSession?: string;
+  readonly backendSession?: string | undefined;
   /** Queue id of the client, from XFORWARD IDENT. */
-  readonly ident?: string;
+  readonly ident?: string | undefined;
   /** Which transaction on the backend's connection this was; 1 is the first. */
   readonly connectionUse: number;
   /** Milliseconds from RCPT to the final reply. */

@@ -26,10 +26,17 @@ export function deliveryLine(record: DeliveryRecord): string {
  * Source: format_tv(3) of Postfix with its defaults, sig_dig 2 and delay_logging_resolution_limit 2.
  */
 export function delay(milliseconds: number): string {
-  const seconds = Math.max(0, milliseconds) / 1000;
-  const digits = seconds < 0.995 ? 2 : seconds < 9.95 ? 1 : 0;
-  const text = seconds.toFixed(digits);
-  return digits === 0 ? text : text.replace(/\.?0+$/, "");
+  if (milliseconds < 5) return "0";
+  if (milliseconds < 995) return HUNDREDTHS[Math.round(milliseconds / 10)] ?? "1";
+  const seconds = milliseconds / 1000;
+  return seconds < 9.95 ? withoutZeros(seconds.toFixed(1)) : seconds.toFixed(0);
+}
+
+/** Nearly every delay is one of these: to format five for each line would cost as much as all else in it. */
+const HUNDREDTHS = Array.from({ length: 100 }, (_, hundredths) => withoutZeros((hundredths / 100).toFixed(2)));
+
+function withoutZeros(decimal: string): string {
+  return decimal.replace(/\.?0+$/, "");
 }
 
 /** `<` and `>` may stand in a quoted local part, where they could pretend to end the field. */

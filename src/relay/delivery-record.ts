@@ -20,8 +20,6 @@ export function deliveryRecord(outcome: DeliveryOutcome): DeliveryRecord {
   const answeredMs = Math.max(recipient.answeredMs, recipient.sinceMs);
   const readyMs = clamp(leg?.readyMs ?? recipient.sinceMs, recipient.sinceMs, answeredMs);
   const dotMs = clamp(leg?.dotMs ?? nowMs, answeredMs, nowMs);
-  const backendSession = findBackendSession(reply);
-  const ident = mail.xforward.get("IDENT");
   return {
     kind: "delivery",
     session: outcome.session,
@@ -29,8 +27,8 @@ export function deliveryRecord(outcome: DeliveryOutcome): DeliveryRecord {
     sender: toText(mail.sender.text),
     backend: leg?.pool.options.name ?? "none",
     relay: leg?.peer ?? "none",
-    ...(backendSession === undefined ? {} : { backendSession }),
-    ...(ident === undefined ? {} : { ident }),
+    backendSession: findBackendSession(reply),
+    ident: mail.xforward.get("IDENT"),
     connectionUse: leg?.uses ?? 1,
     delayMs: nowMs - recipient.sinceMs,
     delaysMs: [readyMs - recipient.sinceMs, answeredMs - readyMs, dotMs - answeredMs, nowMs - dotMs],

@@ -18,20 +18,22 @@ const NO_SMTPUTF8 = reply(
  * (Dovecot: 555), so it is sent none. AUTH= is dropped: it speaks of the client's own session (RFC 4954 section 5).
  */
 export function envelopeLines(mail: MailCommand, capabilities: Capabilities): { xforward: string[]; mail: string } {
-  const words = [`MAIL FROM:<${mail.sender.text}>`];
+  let line = `MAIL FROM:<${mail.sender.text}>`;
+  const xforward = mail.xforward.size === 0 ? [] : encodeXforward(mail.xforward, capabilities.xforward);
+  if (mail.parameters.size === 0) return { xforward, mail: `${line}\r\n` };
   const passOn = (keyword: string, isTaken: boolean): void => {
     const value = mail.parameters.get(keyword);
-    if (isTaken && value !== undefined) words.push(value === "" ? keyword : `${keyword}=${value}`);
+    if (isTaken && value !== undefined) line += value === "" ? ` ${keyword}` : ` ${keyword}=${value}`;
   };
   passOn("SIZE", capabilities.size);
   // UTF-8 headers are 8-bit content: a store without SMTPUTF8 must at least know that.
   const isUtf8 = mail.parameters.has("SMTPUTF8");
-  if (isUtf8 && !mail.parameters.has("BODY") && capabilities.eightBitMime) words.push("BODY=8BITMIME");
+  if (isUtf8 && !mail.parameters.has("BODY") && capabilities.eightBitMime) line += " BODY=8BITMIME";
   passOn("BODY", capabilities.eightBitMime);
   passOn("SMTPUTF8", capabilities.smtpUtf8);
   passOn("RET", capabilities.dsn);
   passOn("ENVID", capabilities.dsn);
-  return { xforward: encodeXforward(mail.xforward, capabilities.xforward), mail: `${words.join(" ")}\r\n` };
+  return { xforward, mail: `${line}\r\n` };
 }
 
 export function rcptLine(
@@ -40,17 +42,17 @@ export function rcptLine(
   capabilities: Capabilities,
   isDomainLowered: boolean,
 ): string {
-  const words = [`RCPT TO:<${isDomainLowered ? lowercaseDomain(address) : address}>`];
-  if (capabilities.dsn)
+  let line = `RCPT TO:<${isDomainLowered ? lowercaseDomain(address) : address}>`;
+  if (capabilities.dsn && parameters.size > 0)
     for (const keyword of ["NOTIFY", "ORCPT"]) {
       const value = parameters.get(keyword);
-      if (value !== undefined) words.push(`${keyword}=${value}`);
+      if (value !== undefined) line += ` ${keyword}=${value}`;
     }
-  return `${words.join(" ")}\r\n`;
+  return `${line}\r\n`;
 }
 
 /** Why a store cannot take this recipient's mail at all, before it is asked. RFC 6531 section 3.5. */
 export function addressFault(mail: MailCommand, address: string, capabilities: Capabilities): Reply | undefined {
-  const isInternational = NON_ASCII.test(mail.sender.text) || NON_ASCII.test(address);
-  return isInternational && mail.parameters.has("SMTPUTF8") && !capabilities.smtpUtf8 ? NO_SMTPUTF8 : undefined;
+  if (capabilities.smtpUtf8 || !mail.parameters.has("SMTPUTF8")) return undefined;
+  return NON_ASCII.test(mail.sender.text) || NON_ASCII.test(address) ? NO_SMTPUTF8 : undefined;
 }

@@ -102,7 +102,8 @@ export class ParkingBudget {
   #untilMs: number | undefined;
   /** No more: a drain waits for a recipient of this transaction. */
   #isSpent = false;
-  readonly #waiting = new Set<(end: ParkingEnd) => void>();
+  /** Undefined until the first waits: few messages ever have one. */
+  #waiting: Set<(end: ParkingEnd) => void> | undefined;
 
   constructor(parking: Parking, client: string) {
     this.#parking = parking;
@@ -116,7 +117,7 @@ export class ParkingBudget {
     const untilMs = (this.#untilMs ??= nowMs + options.parkMs);
     if (this.#isSpent || untilMs <= nowMs) return false;
     const end = (how: ParkingEnd): void => {
-      if (!this.#waiting.delete(end)) return;
+      if (this.#waiting?.delete(end) !== true) return;
       timer.cancel();
       leave?.();
       onEnd(how);
@@ -124,6 +125,7 @@ export class ParkingBudget {
     const leave = this.#parking.park(user, this.#client, end);
     if (leave === undefined) return false;
     const timer = clock.after(untilMs - nowMs, () => end("ended"));
+    this.#waiting ??= new Set();
     this.#waiting.add(end);
     return true;
   }
@@ -131,6 +133,6 @@ export class ParkingBudget {
   /** Whoever waits stops, and nobody begins to. */
   spend(): void {
     this.#isSpent = true;
-    for (const end of [...this.#waiting]) end("ended");
+    if (this.#waiting !== undefined) for (const end of [...this.#waiting]) end("ended");
   }
 }

@@ -1,5 +1,5 @@
 import type { BackendUnavailable } from "../backends/backend-unavailable.ts";
-import type { BackendPool } from "../backends/pool.ts";
+import type { BackendPool, SessionRequest } from "../backends/pool.ts";
 import type { BackendSession, SessionUser } from "../backends/session.ts";
 import { describeReply, isPositive, type Reply } from "../protocols/lmtp/reply.ts";
 import type { MailCommand } from "../protocols/lmtp/server-session.ts";
@@ -30,7 +30,7 @@ export interface LegEvents {
 type Phase = "waiting" | "envelope" | "data" | "body" | "dot" | "leaving" | "over";
 
 /** One store's part in a transaction: one session, its recipients, its own success or failure. */
-export class StoreLeg implements SessionUser {
+export class StoreLeg implements SessionUser, SessionRequest {
   readonly pool: BackendPool;
   readonly #mail: MailCommand;
   readonly #events: LegEvents;
@@ -184,16 +184,10 @@ export class StoreLeg implements SessionUser {
   }
 
   #request(mayBeReused: boolean): void {
-    this.#takeBack = this.pool.request(
-      {
-        onSession: (session, isReused) => this.#onSession(session, isReused),
-        onUnavailable: (error) => this.#onUnavailable(error),
-      },
-      mayBeReused,
-    );
+    this.#takeBack = this.pool.request(this, mayBeReused);
   }
 
-  #onSession(session: BackendSession, isReused: boolean): void {
+  onSession(session: BackendSession, isReused: boolean): void {
     this.#session = session;
     this.#isReplaceable = isReused;
     this.peer = session.peer;
@@ -217,7 +211,7 @@ export class StoreLeg implements SessionUser {
     if (this.#wantsData && this.#phase === "envelope") this.#sendData();
   }
 
-  #onUnavailable(error: BackendUnavailable): void {
+  onUnavailable(error: BackendUnavailable): void {
     this.#fail(unavailableReply(this.#events.session, error));
   }
 

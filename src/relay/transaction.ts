@@ -75,6 +75,7 @@ export class Transaction implements LegEvents, RecipientMessage {
 
   /** Whether a store cannot take more of the body just now. */
   get isCongested(): boolean {
+    if (this.#phase !== "body") return false;
     for (const leg of this.#legs.values()) if (leg.isCongested) return true;
     return false;
   }
@@ -261,8 +262,7 @@ export class Transaction implements LegEvents, RecipientMessage {
   #checkData(): void {
     if (this.#phase !== "data" || this.#unrouted > 0 || this.#unanswered > 0) return;
     const accepted = this.#recipients.filter((recipient) => wasAccepted(recipient));
-    const legs = new Set(accepted.map(({ leg }) => leg));
-    for (const leg of legs) if (leg?.isDataSettled === false) return;
+    if (accepted.some(({ leg }) => leg?.isDataSettled === false)) return;
     this.#dataTimer?.cancel();
     this.#accepted = accepted;
     if (accepted.some((recipient) => recipient.state.phase === "accepted")) {

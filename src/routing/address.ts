@@ -7,12 +7,13 @@ export interface Address {
   readonly domain: string | undefined;
 }
 
+const CAPITALS = /[A-Z]/;
 const QUOTED_LOCAL_PART = /^"((?:[^"\\]|\\.)*)"(?:@(.*))?$/s;
 
 /** @param text a path as it came: one character a byte, quotes included. RFC 5321 4.1.2, RFC 6531 3.3 */
 export function parseAddress(text: string): Address {
   const decoded = /[\x80-\xff]/.test(text) ? Buffer.from(text, "latin1").toString("utf8").normalize("NFC") : text;
-  const quoted = QUOTED_LOCAL_PART.exec(decoded);
+  const quoted = decoded.startsWith('"') ? QUOTED_LOCAL_PART.exec(decoded) : null;
   if (quoted !== null) return { localPart: (quoted[1] ?? "").replace(/\\(.)/gs, "$1"), domain: quoted[2] };
   const at = decoded.lastIndexOf("@");
   return at === -1
@@ -23,7 +24,7 @@ export function parseAddress(text: string): Address {
 /** The path with its domain in lower case, everything else byte for byte as it came. */
 export function lowercaseDomain(text: string): string {
   const at = text.endsWith('"') ? -1 : text.lastIndexOf("@");
-  if (at === -1) return text;
+  if (at === -1 || !CAPITALS.test(text)) return text;
   // Only ASCII: the other bytes are pieces of UTF-8.
   return text.slice(0, at) + text.slice(at).replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }

@@ -1,5 +1,5 @@
 import type { Answer, Table } from "../tables/table.ts";
-import { parseAddress, userKeys } from "./address.ts";
+import { parseAddress, userKeys, type UserKeys } from "./address.ts";
 import type { RoutingOptions } from "./options.ts";
 import type { Route, RouteSource } from "./route.ts";
 
@@ -51,8 +51,16 @@ export function createRouter({ directory, options, tables, hasBackend }: RouterP
     return table;
   });
 
+  /** The last recipient asked for: a delivery is counted by its user key, then routed. */
+  let latest = { recipient: "", keys: userKeys(parseAddress(""), options) };
+
+  function keysOf(recipient: string): UserKeys {
+    if (recipient !== latest.recipient) latest = { recipient, keys: userKeys(parseAddress(recipient), options) };
+    return latest.keys;
+  }
+
   function route(recipient: string, onQuestion?: (question: RouterQuestion) => void): Route | Promise<Route> {
-    const { userKey, tableKeys } = userKeys(parseAddress(recipient), options);
+    const { userKey, tableKeys } = keysOf(recipient);
     const entered = directory === undefined ? undefined : askDirectory(directory, userKey);
     if (entered !== undefined) return entered;
     // What a move wrote for the user must not be overruled by an older row under another spelling.
@@ -113,5 +121,5 @@ export function createRouter({ directory, options, tables, hasBackend }: RouterP
     return { kind: "failed", userKey, source, reason: `there is no backend "${value}"` };
   }
 
-  return { route, userKeyOf: (recipient) => userKeys(parseAddress(recipient), options).userKey };
+  return { route, userKeyOf: (recipient) => keysOf(recipient).userKey };
 }

@@ -299,7 +299,8 @@ export class ClientSession {
   #finish(): void {
     const message = this.#message;
     if (message === undefined) throw new Error("the end of a message that never began");
-    const answers = Array.from({ length: message.acceptedCount }, () => this.#replies.reserve());
+    const answers: ((reply: Reply) => void)[] = [];
+    while (answers.length < message.acceptedCount) answers.push(this.#replies.reserve());
     let left = answers.length;
     this.#finishing.add(message);
     this.#endMessage();

@@ -12,7 +12,7 @@ export class DataReader {
 
   constructor(message: IncomingMessage, limits: SessionLimits) {
     this.#message = message;
-    this.#body = new MessageBody({ source: "dots", ...limits });
+    this.#body = new MessageBody("dots", limits);
   }
 
   /** @returns the bytes after the message, once it is complete */
@@ -36,7 +36,7 @@ export class ChunkReader {
 
   constructor(message: IncomingMessage | undefined, limits: SessionLimits) {
     this.#message = message;
-    this.#body = new MessageBody({ source: "octets", ...limits });
+    this.#body = new MessageBody("octets", limits);
     if (message === undefined) this.#refusal = NO_RECIPIENTS;
   }
 

@@ -43,3 +43,25 @@ test("the reader can stop after a line and take what follows", () => {
   assert.deepEqual(decoder.next(), { kind: "line", text: "QUIT" });
   assert.deepEqual(decoder.next(), { kind: "line", text: "RSET" });
 });
+
+// Text is decoded 512 bytes at a time: lines end before, at and behind that mark, and one is longer.
+for (const lengths of [
+  [510],
+  [511, 3],
+  [512, 0],
+  [500, 20, 1],
+  [600, 5],
+  Array.from({ length: 200 }, (_, at) => at % 37),
+])
+  for (const chunkBytes of [511, 512, 513, 100_000])
+    test(`lines of ${lengths.slice(0, 4).join(", ")} … bytes, ${chunkBytes} at a time`, () => {
+      const lines = lengths.map((length, at) => String.fromCharCode(0x41 + (at % 26)).repeat(length));
+      const input = lines.map((line) => `${line}\r\n`).join("");
+      const decoder = new LineDecoder(4096);
+      const seen: string[] = [];
+      for (let at = 0; at < input.length; at += chunkBytes) {
+        decoder.push(Buffer.from(input.slice(at, at + chunkBytes), "latin1"));
+        for (let line = decoder.next(); line?.kind === "line"; line = decoder.next()) seen.push(line.text);
+      }
+      assert.deepEqual(seen, lines);
+    });

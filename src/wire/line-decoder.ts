@@ -1,6 +1,9 @@
 const LF = 0x0a;
 const CR = 0x0d;
 
+/** Decoded at a time, in bytes: nearly every command or reply, or several that came together. */
+const WINDOW_BYTES = 512;
+
 export type Line =
   /** `text` holds one character a byte (latin1), without its line end. */
   | { readonly kind: "line"; readonly text: string }
@@ -22,6 +25,10 @@ export class LineDecoder {
   #chunk: Buffer | undefined;
   #at = 0;
   #later: Buffer[] = [];
+  /** A part of the present chunk as text: to search and cut text costs much less than bytes. */
+  #window = "";
+  #windowFrom = 0;
+  #windowEnd = 0;
 
   /** @param maxLineBytes longest line, its end included */
   constructor(maxLineBytes: number) {
@@ -45,15 +52,16 @@ export class LineDecoder {
     while (this.#chunk !== undefined) {
       const chunk = this.#chunk;
       const from = this.#at;
-      const end = chunk.indexOf(LF, from);
+      const end = this.#findLineEnd(chunk, from);
       if (end === -1) {
         this.#keep(chunk, from);
         this.#advance();
         continue;
       }
+      const line = this.#finish(chunk, from, end);
       this.#at = end + 1;
       if (this.#at === chunk.length) this.#advance();
-      return this.#finish(chunk, from, end);
+      return line;
     }
     return undefined;
   }
@@ -73,6 +81,25 @@ export class LineDecoder {
     if (this.#chunk !== undefined) this.#later.unshift(this.#chunk.subarray(this.#at));
     this.#chunk = bytes;
     this.#at = 0;
+    this.#windowEnd = 0;
+  }
+
+  #findLineEnd(chunk: Buffer, from: number): number {
+    if (from < this.#windowEnd) {
+      const found = this.#window.indexOf("\n", from - this.#windowFrom);
+      if (found !== -1) return this.#windowFrom + found;
+    }
+    this.#windowFrom = from;
+    this.#windowEnd = Math.min(from + WINDOW_BYTES, chunk.length);
+    this.#window = chunk.toString("latin1", from, this.#windowEnd);
+    const found = this.#window.indexOf("\n");
+    if (found !== -1) return from + found;
+    return this.#windowEnd === chunk.length ? -1 : chunk.indexOf(LF, this.#windowEnd);
+  }
+
+  #textOf(chunk: Buffer, from: number, end: number): string {
+    if (end > this.#windowEnd) return chunk.toString("latin1", from, end);
+    return this.#window.slice(from - this.#windowFrom, end - this.#windowFrom);
   }
 
   #keep(chunk: Buffer, from: number): void {
@@ -87,6 +114,7 @@ export class LineDecoder {
   #advance(): void {
     this.#chunk = this.#later.shift();
     this.#at = 0;
+    this.#windowEnd = 0;
   }
 
   #finish(chunk: Buffer, from: number, end: number): Line {
@@ -94,7 +122,7 @@ export class LineDecoder {
     if (this.#piecesBytes === 0) {
       if (bytes > this.#maxLineBytes) return TOO_LONG;
       const textEnd = end > from && chunk[end - 1] === CR ? end - 1 : end;
-      return { kind: "line", text: chunk.toString("latin1", from, textEnd) };
+      return { kind: "line", text: this.#textOf(chunk, from, textEnd) };
     }
     const isTooLong = this.#isDiscarding || bytes > this.#maxLineBytes;
     const text = isTooLong ? "" : this.#pieces.join("") + chunk.toString("latin1", from, end);

@@ -32,6 +32,7 @@ const MAX_CHUNK_BYTES = Number.MAX_SAFE_INTEGER;
 /** Longest parameter value in bytes; ORCPT and AUTH may have 500. RFC 3461 section 5.4, RFC 4954 section 5. */
 const MAX_VALUE_BYTES = 1000;
 const BDAT = /^BDAT(?![A-Z0-9])/i;
+const NO_PARAMETERS: Parameters = new Map();
 
 const MAIL_PARAMETERS = new Set(["SIZE", "BODY", "SMTPUTF8", "RET", "ENVID", "AUTH"]);
 const RCPT_PARAMETERS = new Set(["NOTIFY", "ORCPT"]);
@@ -114,6 +115,7 @@ function parseRcpt(rest: string): Command {
 
 /** `keyword[=value]`, separated by blanks. RFC 5321 4.1.2; values may hold UTF-8 with SMTPUTF8. */
 function parseParameters(text: string): Parameters | undefined {
+  if (text === "") return NO_PARAMETERS;
   const parameters = new Map<string, string>();
   for (const word of text.split(" ")) {
     if (word === "") continue;

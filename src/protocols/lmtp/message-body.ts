@@ -2,8 +2,6 @@ import { BodyDecoder, type BodyPart } from "../../wire/body-decoder.ts";
 import { reply, type Reply } from "./reply.ts";
 
 export interface MessageBodyOptions {
-  /** `dots`: what follows DATA. `octets`: what follows BDAT. */
-  readonly source: "dots" | "octets";
   readonly maxMessageBytes: number | undefined;
   readonly newlines: "normalize" | "reject";
 }
@@ -16,9 +14,10 @@ export class MessageBody {
   readonly #decoder: BodyDecoder;
   readonly #options: MessageBodyOptions;
 
-  constructor(options: MessageBodyOptions) {
+  /** @param source `dots`: what follows DATA; `octets`: what follows BDAT */
+  constructor(source: "dots" | "octets", options: MessageBodyOptions) {
     this.#options = options;
-    this.#decoder = new BodyDecoder(options.source);
+    this.#decoder = new BodyDecoder(source);
   }
 
   feed(chunk: Buffer): BodyPart {

@@ -13,9 +13,12 @@ export const MAX_REPLY_BYTES = 8192;
 /** A LHLO reply with every known extension has about 20. */
 export const MAX_REPLY_LINES = 128;
 
-const LINE = /^([2-5][0-9]{2})(?:([ -])(.*))?$/s;
+const BLANK = 0x20;
+const HYPHEN = 0x2d;
+const ZERO = 0x30;
 // oxlint-disable-next-line no-control-regex
-const CONTROLS = /[\x00-\x08\x0a-\x1f\x7f]/g;
+const CONTROL = /[\x00-\x08\x0a-\x1f\x7f]/;
+const CONTROLS = new RegExp(CONTROL, "g");
 const ENHANCED = /^([245]\.[0-9]{1,3}\.[0-9]{1,3})(?: +|$)/;
 
 /** Turns what a server sends into replies, however the bytes were cut. */
@@ -41,16 +44,17 @@ export class ReplyDecoder {
       if (line === undefined) return undefined;
       if (line.kind === "too-long")
         return { kind: "malformed", reason: `reply line over ${MAX_REPLY_LINE_BYTES} bytes` };
-      const match = LINE.exec(line.text);
-      if (match === null) return { kind: "malformed", reason: `not a reply: "${line.text.slice(0, 80)}"` };
-      const code = Number(match[1]);
+      const code = codeOf(line.text);
+      const mark = line.text.length === 3 ? BLANK : line.text.charCodeAt(3);
+      if (code === undefined || (mark !== BLANK && mark !== HYPHEN))
+        return { kind: "malformed", reason: `not a reply: "${line.text.slice(0, 80)}"` };
       if (this.#texts.length > 0 && code !== this.#code)
         return { kind: "malformed", reason: `reply changes its code from ${this.#code} to ${code}` };
       this.#bytes += line.text.length;
       if (this.#bytes > MAX_REPLY_BYTES) return { kind: "malformed", reason: `reply over ${MAX_REPLY_BYTES} bytes` };
       this.#code = code;
-      this.#texts.push(this.#takeText(match[3] ?? ""));
-      if (match[2] !== "-") return { kind: "reply", reply: this.#finish() };
+      this.#texts.push(this.#takeText(line.text.slice(4)));
+      if (mark !== HYPHEN) return { kind: "reply", reply: this.#finish() };
       if (this.#texts.length >= MAX_REPLY_LINES)
         return { kind: "malformed", reason: `reply of more than ${MAX_REPLY_LINES} lines` };
     }
@@ -59,9 +63,9 @@ export class ReplyDecoder {
   /** Splits an enhanced code off; one whose class is not the reply's is no such code. RFC 2034 section 4. */
   #takeText(given: string): string {
     // A stray control character must reach neither our client nor the log.
-    const text = given.replace(CONTROLS, "?");
+    const text = CONTROL.test(given) ? given.replace(CONTROLS, "?") : given;
     const match = ENHANCED.exec(text);
-    if (match === null || match[1]?.charCodeAt(0) !== 48 + Math.floor(this.#code / 100)) return text;
+    if (match === null || match[1]?.charCodeAt(0) !== ZERO + Math.floor(this.#code / 100)) return text;
     this.#enhanced = match[1];
     return text.slice(match[0].length);
   }
@@ -73,4 +77,13 @@ export class ReplyDecoder {
     this.#enhanced = undefined;
     return reply;
   }
+}
+
+/** Three digits, the first of them 2 to 5. RFC 5321 section 4.2. */
+function codeOf(line: string): number | undefined {
+  const first = line.charCodeAt(0) - ZERO;
+  const second = line.charCodeAt(1) - ZERO;
+  const third = line.charCodeAt(2) - ZERO;
+  const isCode = first >= 2 && first <= 5 && second >= 0 && second <= 9 && third >= 0 && third <= 9;
+  return isCode ? first * 100 + second * 10 + third : undefined;
 }
