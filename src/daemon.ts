@@ -23,6 +23,7 @@ import type { TableSet } from "./tables/open-tables.ts";
 import { createServing } from "./serving.ts";
 import { syslogWarning } from "./start-warnings.ts";
 import { createViewing } from "./viewing.ts";
+import type { ViewedDirectory } from "./viewing.ts";
 
 export interface DaemonOptions {
   readonly program: "mailshunt" | "lmtp-proxy" | "podop";
@@ -184,8 +185,11 @@ export function openTablesOf(config: Config, say: (level: LogLevel, text: string
   return opened;
 }
 
-const DAEMONS_DIRECTORY: RoutingDirectory = {
+const DAEMONS_DIRECTORY: ViewedDirectory = {
   find() {
     throw new Error("only the running daemon has it");
+  },
+  list() {
+    throw new Error("only the running daemon has it: mailshunt user list");
   },
 };

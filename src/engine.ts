@@ -3,7 +3,7 @@ import type { Clock } from "./core/clock.ts";
 import { formatEndpoint } from "./core/endpoint.ts";
 import type { Log, LogEntry } from "./core/log.ts";
 import type { Quotas } from "./core/quota.ts";
-import type { DirectoryReader } from "./directory/directory.ts";
+import type { DirectoryReader, UserEntry } from "./directory/directory.ts";
 import { isDoneWithin } from "./is-done-within.ts";
 import { RecentLogins } from "./moving.ts";
 import { createResolver } from "./net/resolver.ts";
@@ -182,15 +182,18 @@ export function createEngine(parts: EngineParts): Engine {
   }
 
   function build(config: Config, previous: Running | undefined): Running {
-    const directory = hasDirectory ? { find: findInDirectory } : undefined;
+    const directory = hasDirectory ? { find: findInDirectory, list: listDirectory } : undefined;
     return buildRunning(config, previous, { ...building, directory });
   }
 
-  function findInDirectory(user: string): ReturnType<DirectoryReader["find"]> {
+  function openDirectory(): DirectoryReader {
     const directory = parts.directory();
     if (directory === undefined) throw new Error("the directory is not open");
-    return directory.find(user);
+    return directory;
   }
+
+  const findInDirectory = (user: string): ReturnType<DirectoryReader["find"]> => openDirectory().find(user);
+  const listDirectory = (prefix: string): AsyncIterable<UserEntry> => openDirectory().users.all({ prefix });
 
   async function bind(config: Config): Promise<void> {
     (await listeners.prepare(parts.listenersOf(config))).commit();

@@ -6,11 +6,10 @@ import type { Quotas } from "./core/quota.ts";
 import type { Resolver } from "./net/resolver.ts";
 import { buildWorld } from "./relay/world.ts";
 import type { World } from "./relay/world.ts";
-import type { RoutingDirectory } from "./routing/router.ts";
 import { openTables } from "./tables/open-tables.ts";
 import type { TablesContext, TableSet } from "./tables/open-tables.ts";
 import { createViewing } from "./viewing.ts";
-import type { Viewing } from "./viewing.ts";
+import type { ViewedDirectory, Viewing } from "./viewing.ts";
 
 /** A configuration in effect, and what was made of it. */
 export interface Running {
@@ -27,7 +26,7 @@ export interface BuildingParts {
   readonly loopToken: string;
   readonly disabledBackends: ReadonlySet<string>;
   /** Where the configuration has one. */
-  readonly directory: RoutingDirectory | undefined;
+  readonly directory: ViewedDirectory | undefined;
   /** Whether logins of a user must wait. */
   readonly isLocked: (userKey: string) => boolean;
   /** Somebody was told the store in which to log in. */

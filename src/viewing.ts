@@ -7,7 +7,7 @@ import { createRouter } from "./routing/router.ts";
 import type { Router, RouterParts, RoutingDirectory } from "./routing/router.ts";
 import type { ListenerOptions } from "./servers/options.ts";
 import { ABSENT } from "./tables/table.ts";
-import type { Answer, Table } from "./tables/table.ts";
+import type { Answer, Table, TableEntry } from "./tables/table.ts";
 import { PASSDB_SERVICES } from "./tables/views.ts";
 import type { RoutingView, TableViews } from "./tables/views.ts";
 import { isUserKey } from "./views/key.ts";
@@ -30,12 +30,17 @@ export interface ViewingParts {
   /** How often what tables had said of a user had to be forgotten lately. */
   readonly forgetCount?: (userKey: string) => number;
   /** Undefined where none is configured. */
-  readonly directory: RoutingDirectory | undefined;
+  readonly directory: ViewedDirectory | undefined;
   /** Whether logins of a user must wait, because the mailbox is being moved. */
   readonly isLocked: (userKey: string) => boolean;
   /** Somebody was told the store in which to log in. */
   readonly onLogin: (userKey: string) => void;
   readonly resolve: Resolver;
+}
+
+export interface ViewedDirectory extends RoutingDirectory {
+  /** Users whose keys begin with a prefix. Undefined where only single ones can be found. */
+  list?(prefix: string): AsyncIterable<{ readonly user: string; readonly backend: string }>;
 }
 
 /** The router's answers for those who are no mail, of one configuration. */
@@ -47,6 +52,9 @@ export interface Viewing {
 
 /** A user who is moved twice while names are looked up comes again later. */
 const MAX_ROUNDS = 3;
+
+/** Entries of a page. */
+const LISTED_AT_ONCE = 500;
 
 const NO_DIRECTORY: Answer = { kind: "failed", reason: "there is no directory in the configuration" };
 
@@ -160,7 +168,20 @@ export function createViewing(parts: ViewingParts): Viewing {
     }
   }
 
-  return { tableViews: { route: viewRoute, findEntry }, findLogin: login };
+  async function* listEntries(prefix: string): AsyncGenerator<readonly TableEntry[]> {
+    if (directory?.list === undefined) throw new Error("there is no directory that can be listed");
+    let page: TableEntry[] = [];
+    // User keys are in lower case.
+    for await (const { user, backend } of directory.list(prefix.normalize("NFC").toLowerCase())) {
+      page.push({ key: user, value: backend });
+      if (page.length < LISTED_AT_ONCE) continue;
+      yield page;
+      page = [];
+    }
+    if (page.length > 0) yield page;
+  }
+
+  return { tableViews: { route: viewRoute, findEntry, listEntries }, findLogin: login };
 }
 
 interface Routers {

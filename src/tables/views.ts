@@ -1,5 +1,5 @@
 import type { Endpoint } from "../core/endpoint.ts";
-import type { Answer } from "./table.ts";
+import type { Answer, TableEntry } from "./table.ts";
 
 /** What a table of the type `routing` makes of a route. */
 export const ROUTING_VIEWS = ["transport", "passdb", "backend", "imap", "pop3", "submission"] as const;
@@ -24,12 +24,14 @@ export interface RoutingView {
 
 /**
  * The router and the directory of the configuration whose tables they are asked by. Only to be asked by lookups: they
- * are made after the tables. Never throw or reject.
+ * are made after the tables. Answers never throw or reject.
  */
 export interface TableViews {
   route(view: RoutingView, key: string): Answer | Promise<Answer>;
   /** Which backend the directory has for a user. @param key an address, or a user key */
   findEntry(key: string): Answer;
+  /** All users whose keys begin with a prefix, with their backends. Unlike the others it throws, when it cannot go on. */
+  listEntries(prefix: string): AsyncIterable<readonly TableEntry[]>;
 }
 
 export const NO_ROUTER: Answer = { kind: "failed", reason: "there is no router here" };

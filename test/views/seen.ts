@@ -19,7 +19,10 @@ export interface Scene {
   users: (key: string) => Answer | Promise<Answer>;
   /** User key to backend, and who is held. Undefined: no directory. */
   directory:
-    | { find(user: string): { backend: string | undefined; holds: { owner: string; reason: string }[] } }
+    | {
+        find(user: string): { backend: string | undefined; holds: { owner: string; reason: string }[] };
+        list?: (prefix: string) => AsyncIterable<{ user: string; backend: string }>;
+      }
     | undefined;
   readonly locked: Set<string>;
   /** Outside table's answers that were forgotten, of whomever. */
@@ -79,7 +82,10 @@ export function see(initial: Partial<Scene>, routing: Partial<RoutingOptions> = 
       ],
     },
     tables: () => tables.exact,
-    directory: scene.directory && { find: (user) => scene.directory?.find(user) ?? { backend: undefined, holds: [] } },
+    directory: scene.directory && {
+      find: (user) => scene.directory?.find(user) ?? { backend: undefined, holds: [] },
+      ...(scene.directory.list === undefined ? {} : { list: scene.directory.list }),
+    },
     forgetCount: () => scene.forgets,
     isLocked: (user) => scene.locked.has(user),
     onLogin: () => undefined,

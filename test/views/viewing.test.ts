@@ -176,6 +176,30 @@ test("a table of the directory knows its entries, by address and by user key", (
   assert.equal(kindOf(see({}).tables.ruled.get("directory")?.lookup(ADA)), "failed");
 });
 
+test("a table of the directory lists its entries in pages, or fails", async () => {
+  const asked: string[] = [];
+  async function* list(prefix: string) {
+    asked.push(prefix);
+    for (let number = 0; number < 1_200; number += 1) yield { user: `${prefix}${number}`, backend: "new" };
+    if (prefix === "x") throw new Error("the disk is gone");
+  }
+  const directory = { find: () => ({ backend: undefined, holds: [] }), list };
+  const listed = async (prefix: string, scene: Parameters<typeof see>[0] = { directory }): Promise<number[]> => {
+    const sizes: number[] = [];
+    const table = see(scene).tables.ruled.get("directory");
+    for await (const page of table?.list?.(prefix) ?? []) {
+      sizes.push(page.length);
+      assert.deepEqual(page[0], { key: `ü${500 * (sizes.length - 1)}`, value: "new" });
+    }
+    return sizes;
+  };
+  assert.deepEqual(await listed("U\u0308"), [500, 500, 200]);
+  assert.deepEqual(asked, ["ü"]);
+  const failure = { name: "TableFailure" };
+  await assert.rejects(Array.fromAsync(see({ directory }).tables.ruled.get("directory")?.list?.("x") ?? []), failure);
+  await assert.rejects(listed("a", {}), failure);
+});
+
 for (const name of ["transport", "either"])
   test(`the tables that the router asks are open until who asks table ${name} is answered`, async () => {
     const late = Promise.withResolvers<Answer>();

@@ -8,5 +8,8 @@ export const DIRECTORY = defineType({
   kind: "view",
   entries: {},
   toOptions: () => ({}),
-  open: (_options, { views }) => ({ lookup: (key) => views?.findEntry(key) ?? NO_ROUTER }),
+  open: (_options, { views }) => ({
+    lookup: (key) => views?.findEntry(key) ?? NO_ROUTER,
+    ...(views === undefined ? {} : { list: (prefix) => views.listEntries(prefix) }),
+  }),
 });
