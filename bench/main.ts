@@ -57,13 +57,23 @@ async function run(request: Request): Promise<boolean> {
     if (parts.length > 0) console.log(formatMachine(machine));
     let isGood = true;
     for (const part of parts) {
-      isGood = (await runPart(part)) && isGood;
+      isGood = (await tryPart(part)) && isGood;
       await endAll();
     }
     if (isWriting) renderPage();
     return isGood;
   } finally {
     await cleanUp();
+  }
+
+  /** A part that breaks off takes no other with it. */
+  async function tryPart(part: Part): Promise<boolean> {
+    try {
+      return await runPart(part);
+    } catch (error) {
+      console.error(`${part} FAILED:`, error);
+      return false;
+    }
   }
 
   async function runPart(part: Part): Promise<boolean> {
