@@ -69,7 +69,7 @@ const FORGET_EVERY_MS = 3_600_000;
 /** For how long they are kept at least, in ms: `settle` may be made longer. */
 const KEEP_UNCERTAIN_MS = 86_400_000;
 
-const UNCLEAN = "the daemon before did not end in order";
+const UNCLEAN = "the daemon ended without closing the directory";
 
 const EXPIRY: Author = { who: "mailshunt", why: "the deadline has passed" };
 

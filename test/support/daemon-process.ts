@@ -134,6 +134,15 @@ export interface ConfigSketch {
   readonly more?: readonly string[];
 }
 
+/** By how many processes daemons serve in tests that say nothing of it; all else must hold for any number. */
+const WORKERS = process.env["MAILSHUNT_TEST_WORKERS"];
+
+/** The line of a configuration that says so, where it has none of its own. */
+export const workersLines = (lines: readonly string[]): readonly string[] =>
+  WORKERS === undefined || lines.some((line) => line.startsWith("process:"))
+    ? []
+    : [`process: { workers: ${WORKERS} }`];
+
 /** Writes a file in the own format. @returns its path */
 export function writeConfig(folder: string, sketch: ConfigSketch): string {
   const { listeners, backends, users = {}, usersTable, fallback, more = [] } = sketch;
@@ -149,6 +158,7 @@ export function writeConfig(folder: string, sketch: ConfigSketch): string {
     `  users: ${usersTable ?? `{ type: static, entries: { ${entries.join(", ")} } }`}`,
     `routing: { tables: [users]${fallback === undefined ? "" : `, fallback: ${fallback}`} }`,
     ...more,
+    ...workersLines(more),
     "",
   ];
   writeFileSync(path, lines.join("\n"));
