@@ -1,9 +1,12 @@
+import { isDeepStrictEqual } from "node:util";
+import type { BackendOptions } from "./backends/options.ts";
 import type { Config } from "./config/config.ts";
 import type { Clock } from "./core/clock.ts";
 import type { LogLevel } from "./core/log.ts";
 import type { Directory } from "./directory/directory.ts";
 import type { HoldKeeper } from "./moves/hold-keeper.ts";
 import { createMoves } from "./moves/create-moves.ts";
+import type { MovePhase } from "./moves/move.ts";
 import type { Moves } from "./moves/moves.ts";
 import type { Logins, OutsideAuthority, Residence } from "./moves/tools.ts";
 import { describeConflict, findOutsideAuthority, NO_RECIPIENT, routerPastCaches } from "./outside-authority.ts";
@@ -79,21 +82,38 @@ function bypassOf({ tables }: Config): string | undefined {
 /** The first of them are enough to know what to do. */
 const MAX_NEEDS_TOLD = 20;
 
-/** Moves that need a backend which a configuration no longer has. */
-export function movesWithout(directory: Directory, backends: Config["backends"]): readonly string[] {
-  const needs: string[] = [];
-  for (let afterNumber = 0; needs.length < MAX_NEEDS_TOLD;) {
+/**
+ * Moves that a configuration would lead astray: it has a backend of theirs no more, or one of the same name that is
+ * another, while they copy to the one that was.
+ */
+export function movesAgainst(
+  directory: Directory,
+  old: Config["backends"],
+  next: Config["backends"],
+): readonly string[] {
+  const reasons: string[] = [];
+  for (let afterNumber = 0; reasons.length < MAX_NEEDS_TOLD;) {
     const page = directory.moves.list({ isActive: true, afterNumber });
-    for (const { id, user, from, to } of page)
+    for (const { id, user, from, to, state } of page)
       for (const name of [from, to])
-        if (!backends.has(name))
-          needs.push(`backend "${name}" is needed by move ${id} of ${user}: cancel it, or wait for its end`);
+        if (!next.has(name))
+          reasons.push(`backend "${name}" is needed by move ${id} of ${user}: cancel it, or wait for its end`);
+        else if (!WAITING.has(state) && isElsewhere(old.get(name), next.get(name)))
+          reasons.push(
+            `backend "${name}" has another address here, and move ${id} of ${user} is under way: cancel it, or wait for its end`,
+          );
     const last = page.at(-1);
     if (last === undefined) break;
     afterNumber = last.number;
   }
-  return needs;
+  return reasons;
 }
+
+/** Nothing of them is under way. */
+const WAITING: ReadonlySet<string> = new Set<MovePhase>(["planned", "paused"]);
+
+const isElsewhere = (old: BackendOptions | undefined, next: BackendOptions | undefined): boolean =>
+  !isDeepStrictEqual([old?.lmtp, old?.imap?.address], [next?.lmtp, next?.imap?.address]);
 
 /** When users were let in the last time, for as long as a move may have to wait for them. */
 export class RecentLogins implements Logins {

@@ -24,7 +24,7 @@ import {
 import type { Holding } from "./holding.ts";
 import { isDoneWithin } from "./is-done-within.ts";
 import { logSettings } from "./log-settings.ts";
-import { movesWithout } from "./moving.ts";
+import { movesAgainst } from "./moving.ts";
 import { bind, listen } from "./net/listener.ts";
 import type { DaemonLog } from "./observe/daemon-log.ts";
 import { errorText } from "./observe/render.ts";
@@ -229,7 +229,7 @@ export function createServing(parts: ServingParts): Serving {
     const loaded = await parts.load();
     if (loaded.kind === "faulty") return loaded.faults.map(formatFaultLine);
     const { config } = loaded;
-    const needed = holding === undefined ? [] : movesWithout(holding.directory, config.backends);
+    const needed = holding === undefined ? [] : movesAgainst(holding.directory, old.config.backends, config.backends);
     if (needed.length > 0) return needed;
     const prepared = await engine.prepare(config);
     let preparedWorkers: PreparedWorkers | undefined;

@@ -4,6 +4,7 @@ import type { KeyTexts } from "../../src/config/lmtp-proxy-keys.ts";
 import { configSchema } from "../../src/config/schema.ts";
 import { defaultTextOf, isOptional, notesOf, shapeOf } from "../../src/core/option-schema.ts";
 import type { SectionEntries } from "../../src/core/option-schema.ts";
+import { PLACEHOLDERS } from "../../src/moves/commands/placeholders.ts";
 import { COMMON_OPTIONS } from "../../src/tables/options.ts";
 
 /** The page that names every option of both formats. */
@@ -39,6 +40,9 @@ The daemon reads regular files alone, configuration and passwords; \`check\`, \`
 | a size | a whole number with its unit: \`B\`; \`KB\`, \`MB\`, \`GB\` (1000, 1000², 1000³ bytes); \`KiB\`, \`MiB\`, \`GiB\` (1024, 1024², 1024³ bytes) |
 | an address | \`unix:/path\`, \`host:port\` or \`[v6]:port\` |
 | a network | \`10.0.0.0/8\`, \`fd00::/8\`, or one address |
+| text with placeholders | with any of ${PLACEHOLDERS.filter((name) => !name.startsWith("to."))
+  .map((name) => `\`{${name}}\``)
+  .join(", ")}, and \`to.\` for \`from.\`: see [moving-users.md](moving-users.md#how-mailboxes-are-copied) |
 | octal permissions | \`0660\`, \`660\`, \`0o660\`, quoted or not |
 `;
 
@@ -47,7 +51,7 @@ function writeTop(name: string, schema: GenericSchema): string[] {
   const head = `## ${name}\n\n${notesOf(schema)?.description ?? ""}`;
   switch (shape?.kind) {
     case "section":
-      return [head, writeOptions(shape.entries)];
+      return [head, writeOptions(shape.entries), ...writeNamed(name, shape.entries)];
     case "list":
       return [`${head} A list of mappings:`, ...writeInner(shape.item)];
     case "named":
@@ -64,7 +68,17 @@ function writeTop(name: string, schema: GenericSchema): string[] {
   }
 }
 
-function writeInner(schema: GenericSchema): string[] {
+/** The options of a section that are mappings of the administrator's own names. */
+const writeNamed = (path: string, entries: SectionEntries): string[] =>
+  Object.entries(entries).flatMap(([name, schema]) => {
+    const shape = shapeOf(schema);
+    if (shape?.kind !== "named") return [];
+    const head = `Each of \`${path}.${name}\`, a mapping by ${shape.nameText}:`;
+    return [head, ...writeInner(shape.value, `${name}, `), ...writeShared(shape.value)];
+  });
+
+/** @param where stands in titles before what is chosen */
+function writeInner(schema: GenericSchema, where = ""): string[] {
   const shape = shapeOf(schema);
   if (shape?.kind === "section") return [writeOptions(shape.entries)];
   if (shape?.kind !== "variant") return [typeOf(schema)];
@@ -74,8 +88,18 @@ function writeInner(schema: GenericSchema): string[] {
     const { own = Object.keys(inner.entries), shared } = variant;
     const entries = Object.fromEntries(Object.entries(inner.entries).filter(([name]) => own.includes(name)));
     const others = shared === undefined ? [] : [`Beside these, the [${toLower(shared)}](#${anchorOf(shared)}).`];
-    return [`### ${shape.key}: ${word}\n\n${variant.description}`, writeOptions(entries), ...others];
+    return [`### ${where}${shape.key}: ${word}\n\n${variant.description}`, writeOptions(entries), ...others];
   });
+}
+
+/** What the variants do not have of their own. */
+function writeShared(schema: GenericSchema): string[] {
+  const shape = shapeOf(schema);
+  const [first] = shape?.kind === "variant" ? shape.variants.values() : [];
+  const inner = first === undefined ? undefined : shapeOf(first.schema);
+  if (first?.shared === undefined || inner?.kind !== "section") return [];
+  const entries = Object.entries(inner.entries).filter(([name]) => first.own?.includes(name) === false);
+  return [`### ${first.shared}`, writeOptions(Object.fromEntries(entries))];
 }
 
 /** What all tables have beside the options of their types. */

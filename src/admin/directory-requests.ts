@@ -3,7 +3,7 @@ import type { Directory, Hold, MoveActive } from "../directory/directory.ts";
 import { didYouMean } from "../core/closest-name.ts";
 import { describeNameFault } from "../directory/names.ts";
 import { noDirectory, Problem } from "./problem.ts";
-import { toTime } from "./schemas.ts";
+import { hasControl, toTime } from "./schemas.ts";
 import type { hold } from "./schemas.ts";
 import type { AdminServices } from "./services.ts";
 
@@ -28,13 +28,17 @@ export function ownDirectoryOf(services: Pick<AdminServices, "directory" | "auth
   );
 }
 
+/** The user key, whether or not it can be one. */
+export const keyWithin = ({ userKeyOf }: Pick<AdminServices, "userKeyOf">, given: string): string =>
+  userKeyOf(/^<.+>$/s.test(given) ? given.slice(1, -1) : given);
+
 /**
  * The user key of an address or of a user, with or without the brackets of logs.
  * @throws Problem where it names nobody
  */
 export function keyOf(services: AdminServices, given: string): string {
-  const key = services.userKeyOf(/^<.+>$/s.test(given) ? given.slice(1, -1) : given);
-  const fault = describeNameFault(key);
+  const key = keyWithin(services, given);
+  const fault = describeNameFault(key) ?? (hasControl(key) ? "has a control character" : undefined);
   if (fault === undefined) return key;
   throw new Problem(
     422,

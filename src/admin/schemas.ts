@@ -75,7 +75,7 @@ export const MAX_PAGE = 1000;
 export const pageSize = (asked: number | undefined): number => Math.min(asked ?? DEFAULT_PAGE, MAX_PAGE);
 
 /** C0, DEL and C1: what could end a line or move a terminal's cursor. */
-function hasControl(text: string): boolean {
+export function hasControl(text: string): boolean {
   // oxlint-disable-next-line no-control-regex
   return /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/.test(text);
 }

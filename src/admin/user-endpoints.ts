@@ -2,7 +2,15 @@ import type { ServerResponse } from "node:http";
 import type { Context } from "hono";
 import * as v from "valibot";
 import type { Directory } from "../directory/directory.ts";
-import { checkBackend, directoryOf, keyOf, moveActive, ownDirectoryOf, toHold } from "./directory-requests.ts";
+import {
+  checkBackend,
+  directoryOf,
+  keyOf,
+  keyWithin,
+  moveActive,
+  ownDirectoryOf,
+  toHold,
+} from "./directory-requests.ts";
 import { checkMailboxIsIn, CONFIRMED } from "./moved-elsewhere.ts";
 import { formatPerdition } from "./perdition-lines.ts";
 import { jsonEndpoint, rawEndpoint } from "./endpoint.ts";
@@ -184,7 +192,7 @@ export function userEndpoints(services: AdminServices, onBroken: (error: unknown
       gives: "text/csv",
       handle(query, context) {
         const entries = directoryOf(services).users.all(withLowerPrefix(query));
-        const pages = formatUsers(entries, (given) => services.userKeyOf(given));
+        const pages = formatUsers(entries, (given) => keyWithin(services, given));
         return streamPages(pages, "text/csv; charset=utf-8", context, onBroken);
       },
     }),

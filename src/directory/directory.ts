@@ -188,7 +188,10 @@ export interface UserWrites {
 export interface HoldReads {
   /** In order of their generations. */
   list(page?: { readonly afterGeneration?: number; readonly limit?: number }): readonly Hold[];
-  /** Those whose deadline is not after `nowMs`, the oldest deadline first; at most `MAX_PAGE`. They hold until released. */
+  /**
+   * Those whose deadline is not after `nowMs`, the oldest deadline first; at most `MAX_PAGE`. They hold until released.
+   * Without those of active moves, which know what to do: however many there are, they stand in nobody's way.
+   */
   expired(nowMs: number): readonly Hold[];
 }
 

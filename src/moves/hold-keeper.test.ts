@@ -9,6 +9,7 @@ import type { FakeClock } from "../../test/support/fake-clock.ts";
 import { scratchFolder } from "../../test/support/scratch-folder.ts";
 import { DirectoryFailed } from "../directory/directory-failed.ts";
 import type { Directory } from "../directory/directory.ts";
+import { MAX_PAGE } from "../directory/names.ts";
 import { openDirectory } from "../directory/open-directory.ts";
 import { Deliveries } from "../relay/deliveries.ts";
 import type { Delivery, DeliveryStage } from "../relay/deliveries.ts";
@@ -204,6 +205,19 @@ test("the expired hold of an active move is left to it", async (t) => {
   await pass(LOOK_EVERY_MS);
   assert.equal(directory.findHolds("ada").length, 1);
   assert.deepEqual(released, ["bob"]);
+});
+
+test("however many expired holds moves have, those of others end", async (t) => {
+  const { directory, clock, pass, released } = await setUp(t);
+  const moves = Array.from({ length: MAX_PAGE }, (_, at) => newMove(`m${at}`, `u${at}`));
+  await directory.moves.create(moves, ADMIN);
+  const deadlineMs = clock.wallMs() + 1;
+  const hold = (user: string, owner: string): Promise<unknown> =>
+    directory.holds.place({ user, owner, reason: "", deadlineMs }, ADMIN);
+  await Promise.all(moves.map(({ id, user }) => hold(user, `move:${id}`)));
+  await directory.holds.place({ user: "last", owner: "admin", reason: "", deadlineMs: deadlineMs + 1 }, ADMIN);
+  await pass(LOOK_EVERY_MS);
+  assert.deepEqual(released, ["last"]);
 });
 
 test("a drain waits for those past the dot, cuts the others after the grace, and is about its user alone", async (t) => {

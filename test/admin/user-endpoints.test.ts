@@ -314,7 +314,21 @@ test("of two imports at once the second is refused, and the next one is not", as
   assert.deepEqual(api.bugs, []);
 });
 
-const ODD_USERS = ["#x", "a b", 'a"b', "a,b", "a;b", "a@b", "a\\b", "grüße", "user", "x".repeat(1000), "上", " a "];
+const ODD_USERS = [
+  "#x",
+  "a b",
+  'a"b',
+  "a,b",
+  "a;b",
+  "a@b",
+  "a\\b",
+  "grüße",
+  "user",
+  "x".repeat(1000),
+  "上",
+  " a ",
+  "<a>",
+];
 for (const key of ["localpart", "address"] as const)
   test(`what is exported can be imported, routing.key ${key}`, async (t) => {
     const from = await startApi(t, { routing: { key } });
@@ -326,6 +340,16 @@ for (const key of ["localpart", "address"] as const)
     assert.deepEqual(report.faults, []);
     assert.deepEqual(to.directory.users.list(), from.directory.users.list());
   });
+
+test("a user that no command could name again is not imported", async (t) => {
+  const api = await startApi(t);
+  const report = await importLines(api, "a\u001b[2J,old\nb\u0085,old\nc,old\n");
+  assert.deepEqual(api.directory.users.list(), [{ user: "c", backend: "old" }]);
+  assert.deepEqual(
+    report.faults.map(({ entry }) => entry),
+    [1, 2],
+  );
+});
 
 test("perdition's map has those whose backend says where to log in", async (t) => {
   const api = await startApi(t);

@@ -55,7 +55,9 @@ function limitOf({ limit }: HistoryFlags): number {
 
 /** Always with the date: histories go back further than today. */
 function lineOf({ at, what, from, to, who, why }: HistoryChange): string {
+  // Others would take it for done: what has come of it stands in entries of its own, or in `move list --user`.
+  const shownWhat = what === "move" ? "move planned" : what;
   const change = [from, to].filter((end) => end !== undefined).join(" → ");
   const reason = why === "" ? "" : `: ${why}`;
-  return `${formatTime(at, new Date(0))}  ${shown(`${what}${change === "" ? "" : ` ${change}`}  by ${who}${reason}`)}\n`;
+  return `${formatTime(at, new Date(0))}  ${shown(`${shownWhat}${change === "" ? "" : ` ${change}`}  by ${who}${reason}`)}\n`;
 }

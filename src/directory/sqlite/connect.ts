@@ -39,12 +39,13 @@ export function checkpoint(db: DatabaseSync): void {
 }
 
 /**
- * Watches over files that are open: what is written to one that was removed or replaced is gone with the process.
+ * Watches over files that are open: what is written to one that was removed or replaced is gone with the process, and
+ * without the lock's another daemon may have the directory by now.
  * To be called once they are open.
  * @returns the path of one that is not what was opened, if there is one
  */
 export function watchFiles(path: string): () => string | undefined {
-  const paths = [path, `${path}-wal`];
+  const paths = [path, `${path}-wal`, `${path}.lock`];
   const opened = paths.map(identityOf);
   return () =>
     paths.find((each, index) => {

@@ -6,6 +6,7 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   statSync,
   writeFileSync,
   writeSync,
@@ -175,7 +176,7 @@ function countCommits(path: string): number {
   return commits;
 }
 
-for (const what of ["", "-wal"])
+for (const what of ["", "-wal", ".lock"])
   test(`what was written to a directory.db${what} that is gone would be lost, so nothing is`, async (t) => {
     const path = join(scratchFolder(t), "directory.db");
     const directory = await openDirectory(at(path));
@@ -193,3 +194,16 @@ for (const what of ["", "-wal"])
     await directory.users.set("bob", "new", AUTHOR);
     await directory.close();
   });
+
+test("whose lock was removed writes nothing beside the daemon that took its place", async (t) => {
+  const path = join(scratchFolder(t), "directory.db");
+  const first = await openDirectory(at(path));
+  await first.users.set("ann", "old", AUTHOR);
+  rmSync(`${path}.lock`);
+  const second = await openDirectory(at(path));
+  await assert.rejects(first.users.set("ann", "new", AUTHOR), { code: "DIRECTORY_MISSING" });
+  await second.users.set("ann", "newer", AUTHOR);
+  assert.equal(first.findBackend("ann"), "newer");
+  await second.close();
+  await first.close();
+});

@@ -67,7 +67,9 @@ function createHoldReads(db: DatabaseSync, path: string): HoldReads {
   );
   const expired = prepareQuery<HoldRow>(
     db,
-    `SELECT ${HOLD_COLUMNS} FROM holds WHERE deadline_ms <= ? ORDER BY deadline_ms LIMIT ?`,
+    `SELECT ${HOLD_COLUMNS} FROM holds WHERE deadline_ms <= ? AND NOT EXISTS
+       (SELECT 1 FROM moves WHERE moves.user = holds.user AND is_active = 1 AND holds.owner = 'move:' || moves.id)
+     ORDER BY deadline_ms LIMIT ?`,
   );
   return {
     list: ({ afterGeneration = 0, limit } = {}) =>

@@ -1,5 +1,5 @@
 import { list, optional, section, variant, withDefault } from "../../core/option-schema.ts";
-import type { OptionSchema, SectionOutput, Variant } from "../../core/option-schema.ts";
+import type { OptionSchema, SectionEntries, SectionOutput, Variant } from "../../core/option-schema.ts";
 import { absolutePath, count, duration, scalar, text } from "../../core/option-values.ts";
 import { bad, ok } from "../../core/units.ts";
 import { describeTemplateFault } from "./placeholders.ts";
@@ -122,12 +122,19 @@ function toPreset(type: string, given: unknown): Preset {
   }
 }
 
-const PRESET_TYPES: ReadonlyMap<string, Variant> = new Map([
+/** The others are described once for all. */
+const notShared = (entries: SectionEntries): Pick<Variant, "own" | "shared"> => ({
+  own: Object.keys(entries).filter((name) => !Object.hasOwn(sharedEntries, name)),
+  shared: "Options of every preset",
+});
+
+const PRESET_TYPES: ReadonlyMap<string, Variant> = new Map<string, Variant>([
   [
     "imapsync",
     {
       description: "imapsync between any two IMAP servers. Both backends need `imap` with a `master_user`.",
       schema: section(imapsyncEntries),
+      ...notShared(imapsyncEntries),
     },
   ],
   [
@@ -136,6 +143,7 @@ const PRESET_TYPES: ReadonlyMap<string, Variant> = new Map([
       description:
         "`doveadm backup`, for a new store that is the Dovecot of this machine. The old backend needs `imap` with a `master_user`.",
       schema: section(doveadmEntries),
+      ...notShared(doveadmEntries),
     },
   ],
   [
@@ -145,9 +153,10 @@ const PRESET_TYPES: ReadonlyMap<string, Variant> = new Map([
         "mbsync (isync 1.4 or later) between two servers that know logins such as `user*master`, as Dovecot does. It adds a " +
         "header `X-TUID` to each message, so that sizes are not compared, and copies neither subscriptions nor keywords: see `ignore_flags`.",
       schema: section(mbsyncEntries),
+      ...notShared(mbsyncEntries),
     },
   ],
-  ["command", { description: "Commands of your own.", schema: section(commandEntries) }],
+  ["command", { description: "Commands of your own.", schema: section(commandEntries), ...notShared(commandEntries) }],
 ]);
 
 export const presetSchema: OptionSchema<Preset> = variant("type", "preset type", PRESET_TYPES, toPreset);

@@ -35,3 +35,18 @@ test("however many users are looked up, deliveries have their turn", async () =>
   assert.equal(planned.length, users.length);
   assert.ok(turns >= 50, `others had ${turns} turns`);
 });
+
+test("the history tells rehearsals from moves, whatever else was given as the reason", async () => {
+  const whys: string[] = [];
+  const create = (moves: readonly object[], { why }: { why: string }): unknown => {
+    whys.push(why);
+    return { created: moves, refused: [] };
+  };
+  const parts = { ...partsOf(), directory: { moves: { findActive: () => undefined, create } } } as unknown as PlanParts;
+  for (const why of ["", "weekend"])
+    for (const isRehearsal of [false, true]) {
+      const request = { users: ["ann"], to: "new", isRehearsal, author: { who: "admin", why } };
+      await planMoves(request, parts, () => undefined);
+    }
+  assert.deepEqual(whys, ["move to new", "rehearsal of a move to new", "weekend", "rehearsal: weekend"]);
+});

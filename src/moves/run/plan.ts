@@ -88,7 +88,11 @@ async function create(moves: readonly NewMove[], author: Author, directory: Dire
   }
 }
 
-const authorOf = ({ author, to }: StartRequest): Author => ({ ...author, why: author.why || `move to ${to}` });
+const authorOf = ({ author, to, isRehearsal }: StartRequest): Author => {
+  const what = isRehearsal === true ? `rehearsal of a move to ${to}` : `move to ${to}`;
+  const why = isRehearsal === true && author.why !== "" ? `rehearsal: ${author.why}` : author.why || what;
+  return { ...author, why };
+};
 
 const toNewMove = ({ user, from }: Wanted, id: string, request: StartRequest, preset: string): NewMove => ({
   id,
