@@ -140,7 +140,7 @@ export function createServing(parts: ServingParts): Serving {
     }
     for (const warning of loaded.warnings) say("warning", formatFaultLine(warning), "config");
     warnOfMissing(config);
-    const withWorkers = crew.workers === undefined ? "" : ` by ${crew.workers.pids.length} workers`;
+    const withWorkers = crew.workers === undefined ? "" : `, ${crew.workers.pids.length} workers`;
     const addresses = listeners.addresses.map(formatEndpoint).join(", ");
     say("notice", `mailshunt ${version} is ready: ${summary(opened)}${withWorkers}, listening on ${addresses}`);
     serviceManager.ready(summary(opened));

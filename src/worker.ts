@@ -20,6 +20,7 @@ import { createDaemonLog } from "./observe/daemon-log.ts";
 import { errorText } from "./observe/render.ts";
 import { showAs } from "./process/show-as.ts";
 import type { Delivery } from "./relay/deliveries.ts";
+import type { ListenerOptions } from "./servers/options.ts";
 import { flushTables, reportOf } from "./reporting.ts";
 import { Leases } from "./workers/leases.ts";
 import type { Answered, FromWorker, LeftDelivery, QuestionKind, ToWorker, WorkerStart } from "./workers/messages.ts";
@@ -80,7 +81,8 @@ async function begin(given: WorkerStart): Promise<void> {
       quotas: leases,
       servesMail: true,
       listen: (options, events) => listenAt(fdsOf(formatEndpoint(options.address)), options, events),
-      listenersOf: ({ listeners }) => listeners.filter(({ address }) => isGiven(formatEndpoint(address))),
+      listenersOf: ({ listeners }) =>
+        listeners.filter(({ address }) => isGiven(formatEndpoint(address))).map(partOfListener),
       makeAdminServer() {
         throw new Error("a worker has no admin listener");
       },
@@ -108,7 +110,19 @@ async function refuse(reasons: readonly string[]): Promise<void> {
 async function load(contents: Uint8Array): Promise<{ config?: Config; reasons: readonly string[] }> {
   const loaded = await loadConfig(start.path, { deadlineClock: clock, contents });
   if (loaded.kind === "faulty") return { reasons: loaded.faults.map(formatFaultLine) };
-  return { config: loaded.config, reasons: [] };
+  const { config } = loaded;
+  const hold = { ...config.hold, maxParked: partOf(config.hold.maxParked) };
+  return { config: { ...config, hold }, reasons: [] };
+}
+
+/** What is counted by client address has no quota: each worker has a part of it. */
+const partOf = (max: number): number => Math.ceil(max / start.workerCount);
+
+function partOfListener(listener: ListenerOptions): ListenerOptions {
+  const { maxConnections, maxConnectionsPerAddress } = listener;
+  // As many as there may be at all: that is no limit of its own.
+  if (maxConnectionsPerAddress >= maxConnections) return listener;
+  return { ...listener, maxConnectionsPerAddress: partOf(maxConnectionsPerAddress) };
 }
 
 const isGiven = (address: string): boolean => start.listeners.some((given) => given.address === address);

@@ -14,6 +14,8 @@ export interface GivenListener {
 }
 
 export interface WorkerStart {
+  /** How many share what has no quota. */
+  readonly workerCount: number;
   readonly version: string;
   readonly isBackground: boolean;
   readonly loopToken: string;

@@ -262,7 +262,7 @@ export class WorkerSet {
     });
     this.#members.set(worker, ended.promise);
     const leases = this.#shares.allot(worker, count);
-    worker.start({ ...start, contents, disabledBackends: [...disabledBackends], leases });
+    worker.start({ ...start, workerCount: count, contents, disabledBackends: [...disabledBackends], leases });
     return worker;
   }
 

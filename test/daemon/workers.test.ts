@@ -51,7 +51,7 @@ const isAlive = (pid: number): boolean => {
 test("clients of several workers over TCP and a unix socket are served, and counted together", async (t) => {
   const setting = await startWorkers(t);
   const { daemon, stores, folder, deliver } = setting;
-  assert.ok(daemon.hasLine(/is ready: .* by 3 workers, listening on /));
+  assert.ok(daemon.hasLine(/is ready: .*, 3 workers, listening on /));
   const clients = await connectMany(setting);
   const local = await connectLmtp({ kind: "unix", path: join(folder, "lmtp") });
   t.after(() => local[Symbol.dispose]());
@@ -143,7 +143,7 @@ test("a worker that does not answer keeps hold from ending well, and is named", 
 });
 
 test("mail that is parked in any worker goes on after the release", async (t) => {
-  const setting = await startWorkers(t, { more: ["hold: { park: 60s, max_parked: 12 }"] });
+  const setting = await startWorkers(t, { more: ["hold: { park: 60s, max_parked: 36 }"] });
   const { stores, run, deliver } = setting;
   assert.equal((await run("hold", "ada")).code, 0);
   const clients = await connectMany(setting);
@@ -257,7 +257,7 @@ test("workers end with the process that started them, and the next daemon takes 
   daemon.signal("SIGKILL");
   await until("no worker is left", () => (workers.some(isAlive) ? undefined : true));
   const next = startMailshunt(t, ["serve", "-c", join(folder, "mailshunt.yaml")]);
-  await next.nextLine(/is ready: .* by 3 workers/);
+  await next.nextLine(/is ready: .*, 3 workers, /);
 });
 
 test("what one client writes to a table, clients of every worker read, past what was cached", async (t) => {

@@ -40,6 +40,8 @@ export interface WorldOptions {
   readonly finalTimeout?: string;
   /** After which nothing can arrive any more. Default: both stores are on this machine, and quick. */
   readonly settle?: string;
+  /** Processes that serve. Default: as MAILSHUNT_TEST_WORKERS says, or one. */
+  readonly workers?: number;
   /** More lines for mailshunt's configuration. */
   readonly config?: string;
 }
@@ -95,6 +97,7 @@ interface Configured {
 
 const configure = ({ home, lmtpPort, authPort, old, young, cyrus, options }: Configured): string => `
 version: 1
+process: { workers: ${options.workers ?? process.env["MAILSHUNT_TEST_WORKERS"] ?? 1} }
 listeners:
   - { protocol: lmtp, address: "127.0.0.1:${lmtpPort}" }
   - { protocol: auth-http, address: "127.0.0.1:${authPort}", secret: ${SECRET} }

@@ -28,7 +28,7 @@ const BYSTANDERS = ["cy0@example.com", "cy1@example.com"];
 describe("users move between real stores while mail comes and clients read", { skip: await whyNoMoves() }, () => {
   let world: MoveWorld;
   before(async () => {
-    world = await startMoveWorld({ bystanders: BYSTANDERS, parallel: PARALLEL });
+    world = await startMoveWorld({ bystanders: BYSTANDERS, parallel: PARALLEL, workers: 2 });
   });
   after(() => world?.stop());
 
