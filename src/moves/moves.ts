@@ -98,7 +98,7 @@ export class Moves implements MoveService {
       reason: reasonOf(state),
       warnings: warningsOf(state),
       ...filesOf(moveId),
-      journal: journal.map(toLine),
+      journal: journal.map((entry) => toLine(entry, move)),
     };
   }
 

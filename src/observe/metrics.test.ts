@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import type { DeliveryRecord } from "../core/log.ts";
 import { until } from "../../test/support/until.ts";
@@ -153,6 +155,10 @@ test("the page is what Prometheus reads: help and type once, lines of a metric t
     } else if (line !== "" && !line.startsWith("#")) assert.ok(line.startsWith(current), `${line} under ${current}`);
   }
   assert.equal(types.get("process_start_time_seconds"), "gauge");
+  const documented = readFileSync(join(import.meta.dirname, "../../docs/monitoring.md"), "utf8");
+  for (const name of types.keys())
+    if (name.startsWith("mailshunt_"))
+      assert.ok(documented.includes(`| \`${name}\` |`), `${name} is not in docs/monitoring.md`);
 });
 
 test("the event loop's delay is that since the page was last read, of the process that was latest", async () => {

@@ -284,8 +284,8 @@ test("a mailbox that was not copied whole is not switched", { skip }, async (t) 
   assert.equal(details.phase, "rolled-back", whatHappened(details));
   // Nothing is claimed of sessions that nobody ends or counts.
   const textOf = (kind: string): string | undefined => details.journal.find(({ what }) => what === kind)?.text;
-  assert.equal(textOf("kicked"), "no command is configured that ends sessions at the old store");
-  assert.equal(textOf("no-sessions"), "no command is configured that tells whether sessions are open at the old store");
+  assert.equal(textOf("kicked"), "no command is configured that ends sessions at old");
+  assert.equal(textOf("no-sessions"), "no command is configured that tells whether sessions are open at old");
   const report = read(details.reportPath ?? "").split("while the user was held")[1] ?? "";
   assert.match(report, /INBOX: 1 with other flags \(2 in the old store, 2 in the new one\)/);
   assert.match(report, /Sent: 1 missing in the new store, 1 in the new store alone/);

@@ -46,14 +46,17 @@ export const roundOf = (state: MoveState): number | undefined => (state.phase ==
 export const reasonOf = (state: MoveState): string | undefined => ("reason" in state ? state.reason : undefined);
 export const warningsOf = (state: MoveState): readonly string[] => ("warnings" in state ? state.warnings : []);
 
-export function toLine({ position, atMs, entryJson }: JournalEntry): JournalLine {
+export function toLine({ position, atMs, entryJson }: JournalEntry, ends: Ends): JournalLine {
   const { event } = decodeEntry(entryJson);
-  return { position, atMs, what: event.kind, text: describeEvent(event) };
+  return { position, atMs, what: event.kind, text: describeEvent(event, ends) };
 }
+
+/** Named as the backends are: of a move back, the "new store" would be the old one. */
+type Ends = Pick<Move, "from" | "to">;
 
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
 
-export function describeEvent(event: MoveEvent): string {
+export function describeEvent(event: MoveEvent, { from, to }: Ends): string {
   switch (event.kind) {
     case "created":
       return "planned";
@@ -68,25 +71,25 @@ export function describeEvent(event: MoveEvent): string {
     case "compared":
       return event.text;
     case "accepted":
-      return "the new store takes mail for the user and lets the user in";
+      return `${to} takes mail for the user and lets the user in`;
     case "rehearsed":
-      return "the new store takes mail for the user and lets the user in; the rehearsal is over";
+      return `${to} takes mail for the user and lets the user in; the rehearsal is over`;
     case "locked":
       return "new logins have to wait";
     case "kicked":
       return event.hasCommand === false
-        ? "no command is configured that ends sessions at the old store"
-        : "sessions at the old store were ended";
+        ? `no command is configured that ends sessions at ${from}`
+        : `sessions at ${from} were ended`;
     case "logins-over":
-      return "no login is on its way to the old store";
+      return `no login is on its way to ${from}`;
     case "drained":
       return `held and drained: ${event.waitedFor} deliveries were waited for, ${event.cut} cut, ${seconds(event.settledMs)} settled`;
     case "no-sessions":
       return event.isKnown === false
-        ? "no command is configured that tells whether sessions are open at the old store"
-        : "no session is open at the old store";
+        ? `no command is configured that tells whether sessions are open at ${from}`
+        : `no session is open at ${from}`;
     case "switched":
-      return "switched: the user lives in the new store";
+      return `switched: the user lives in ${to}`;
     case "outside-written":
       return `the outside table: ${event.text}`;
     case "outside-read":

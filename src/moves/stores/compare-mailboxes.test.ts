@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { compareMailboxes } from "./compare-mailboxes.ts";
 import type { MailboxReport, Side } from "./compare-mailboxes.ts";
 import { normalizeHeaders, toSets } from "./folder-contents.ts";
-import { toFolder } from "./imap-mailbox.ts";
+import { isOwn, toFolder } from "./imap-mailbox.ts";
 import type { MailboxReader } from "./mailbox-reader.ts";
 import { toPath } from "./probe-lmtp.ts";
 
@@ -267,4 +267,16 @@ test("two folders of one name are not taken for one", async () => {
 
 test("an old store without any folder is at fault, and not empty", async () => {
   await assert.rejects(compare(fakeSide({}), fakeSide({ INBOX: [] })), /lists no folder at all/);
+});
+
+test("folders that others share are not the user's", () => {
+  const own = (paths: readonly string[], personal: readonly string[], foreign: readonly string[]): readonly string[] =>
+    paths.filter((path) => isOwn(path, personal, foreign));
+  // Cyrus without altnamespace: what all share has no prefix.
+  const cyrus = ["INBOX", "INBOX.Sent", "user.bob", "public.news"];
+  assert.deepEqual(own(cyrus, ["INBOX."], ["user.", ""]), ["INBOX", "INBOX.Sent"]);
+  const dovecot = ["Inbox", "Sent", "shared/bob/Sent", "Public/news"];
+  assert.deepEqual(own(dovecot, [""], ["shared/", "Public/"]), ["Inbox", "Sent"]);
+  assert.deepEqual(own(["INBOX", "A"], [""], []), ["INBOX", "A"]);
+  assert.deepEqual(own(["INBOX", "A"], [], []), ["INBOX", "A"]);
 });

@@ -57,19 +57,12 @@ function createReader(client: ImapFlow, onClosed: () => void): MailboxReader {
   return {
     async folders() {
       const { personal = [], other, shared } = namespacesOf(client);
+      const prefixes = personal.map(({ prefix }) => prefix);
       const foreign = [other, shared]
         .flatMap((spaces) => (Array.isArray(spaces) ? (spaces as readonly Namespace[]) : []))
-        .map(({ prefix }) => prefix)
-        .filter((prefix) => prefix !== "");
+        .map(({ prefix }) => prefix);
       const listed = await client.list();
-      return listed
-        .filter(({ path }) => !foreign.some((prefix) => path.startsWith(prefix)))
-        .map((folder) =>
-          toFolder(
-            folder,
-            personal.map(({ prefix }) => prefix),
-          ),
-        );
+      return listed.filter(({ path }) => isOwn(path, prefixes, foreign)).map((folder) => toFolder(folder, prefixes));
     },
     async examine(path) {
       const { exists, uidValidity } = await client.mailboxOpen(path, { readOnly: true });
@@ -104,6 +97,17 @@ interface Namespaces {
 /** RFC 2342, which the library asks for at each login. Its types do not tell. */
 const namespacesOf = (client: ImapFlow): Namespaces =>
   (client as { readonly namespaces?: Namespaces }).namespaces ?? {};
+
+/**
+ * Whether a folder is the user's, by the longest prefix that fits. What others share may have none, as in Cyrus without
+ * altnamespace: then the user's are those under `INBOX.` alone.
+ */
+export function isOwn(path: string, personal: readonly string[], foreign: readonly string[]): boolean {
+  if (path.toUpperCase() === "INBOX") return true;
+  const longest = (prefixes: readonly string[]): number =>
+    Math.max(-1, ...prefixes.filter((prefix) => path.startsWith(prefix)).map((prefix) => prefix.length));
+  return longest(personal) >= longest(foreign);
+}
 
 export function toFolder(
   { path, delimiter, flags, subscribed }: Pick<ListResponse, "path" | "delimiter" | "flags" | "subscribed">,
