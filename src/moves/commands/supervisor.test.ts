@@ -165,6 +165,16 @@ test("nothing is tried again beside what is left of the try before", async (t) =
   }
 });
 
+test("what cannot be seen and keeps a command's output open is not waited for, and not taken for gone", async (t) => {
+  const { folder, run } = given(t);
+  const script = "env -i setsid sleep 1000 & echo $! > left; until grep -q ^sleep /proc/$!/comm; do :; done";
+  try {
+    await assert.rejects(runCommand(run(script, { isCaptured: true }), free(), systemClock), /keeps its output open/);
+  } finally {
+    process.kill(Number(readFileSync(join(folder, "left"), "utf8")), "SIGKILL");
+  }
+});
+
 test("a group of another boot, or another leader, is gone and is not killed", async (t) => {
   const child = spawn("/bin/sleep", ["1000"], { detached: true, stdio: "ignore" });
   t.after(() => child.kill("SIGKILL"));

@@ -114,11 +114,12 @@ export async function runCommand(run: CommandRun, supervised: Supervised, clock:
       const what = `${run.words[0] ?? ""} ${describeExit(code, killedBy)}${line === undefined ? "" : `: ${line}`}`;
       throw new CommandFailed(`${what}; see ${run.logPath}`, code);
     }
-    return { output: await output };
+    return { output: await endOf(output, clock) };
   } finally {
     timer.cancel();
     signal.removeEventListener("abort", onAbort);
     child.stdio[3]?.destroy();
+    child.stdout?.destroy();
     await endLog();
   }
 }
@@ -173,16 +174,29 @@ const waitForExit = (child: ChildProcess): Promise<Exit> =>
   new Promise((resolve) => void child.once("exit", (code, killedBy) => resolve({ code, killedBy })));
 
 /** Ends with the last process that can write to it: ask for it when nothing of the command is left. */
-async function collect(stream: Readable | null): Promise<string> {
+function collect(stream: Readable | null): Promise<string> {
   const pieces: Buffer[] = [];
   let length = 0;
-  stream?.on("error", () => undefined);
-  for await (const piece of stream ?? []) {
-    const bytes = piece as Buffer;
+  if (stream === null) return Promise.resolve("");
+  stream.on("error", () => undefined);
+  stream.on("data", (bytes: Buffer) => {
     if (length < MAX_OUTPUT_BYTES) pieces.push(bytes);
     length += bytes.length;
-  }
-  return Buffer.concat(pieces).toString("utf8");
+  });
+  return new Promise((resolve) => void stream.once("close", () => resolve(Buffer.concat(pieces).toString("utf8"))));
+}
+
+/** How long the end of its output may come after the end of a command, in ms. */
+const OUTPUT_MS = 1_000;
+
+/** @throws StillThere where somebody keeps it open whom we cannot see: sudo(8), for one, clears the environment */
+async function endOf(output: Promise<string>, clock: Clock): Promise<string> {
+  const late = Promise.withResolvers<undefined>();
+  const timer = clock.after(OUTPUT_MS, () => late.resolve(undefined));
+  const text = await Promise.race([output, late.promise]);
+  timer.cancel();
+  if (text !== undefined) return text;
+  throw new StillThere("it has ended, and something of it is left that keeps its output open");
 }
 
 let binding: Promise<boolean> | undefined;
