@@ -9,7 +9,9 @@ export function dial(endpoint: Endpoint): Socket {
 
 /** As `dial`, for a peer that sends little at a time and is read by a `Connection`. */
 export function dialForSmallReads(endpoint: Endpoint): Socket {
-  return createSmallReadSocket().connect(optionsOf(endpoint));
+  const options = optionsOf(endpoint);
+  // What `connect` takes of them leaves out those for the open connection.
+  return createSmallReadSocket(options).connect(options);
 }
 
 function optionsOf(endpoint: Endpoint): NetConnectOpts {

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { connect } from "node:net";
-import type { Socket } from "node:net";
+import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import { test } from "node:test";
+import { dial, dialForSmallReads } from "./dialer.ts";
 import { listen } from "./listener.ts";
 
 /** Kind of the kernel's next timer of a connection, and when, in ms. Source: proc_net_tcp in the kernel's documentation. */
@@ -47,3 +47,30 @@ test(
     assert.ok(inMs > 30_000 && inMs <= 60_000, String(inMs));
   },
 );
+
+for (const open of [dial, dialForSmallReads])
+  test(`so is whom we ${open.name}`, { skip: process.platform !== "linux" }, async (t) => {
+    const server = createServer().listen(0, "127.0.0.1");
+    t.after(() => server.close());
+    await once(server, "listening");
+    const socket = open({ kind: "tcp", host: "127.0.0.1", port: (server.address() as AddressInfo).port });
+    t.after(() => socket.destroy());
+    await once(socket, "connect");
+    assert.equal(timerOf(socket).kind, KEEP_ALIVE);
+  });
+
+test("a client that we end when it is silent is not asked", { skip: process.platform !== "linux" }, async (t) => {
+  const accepted = Promise.withResolvers<Socket>();
+  const address = { kind: "tcp", host: "127.0.0.1", port: 0 } as const;
+  const access = { owner: undefined, group: undefined, permissions: undefined };
+  const listener = await listen(
+    { ...access, address, endsSilentClients: true },
+    { accept: accepted.resolve, acceptFailed: () => undefined },
+  );
+  t.after(() => listener.close());
+  const client = connect(listener.address.kind === "tcp" ? listener.address.port : 0, "127.0.0.1");
+  t.after(() => client.destroy());
+  const socket = await accepted.promise;
+  t.after(() => socket.destroy());
+  assert.equal(timerOf(socket).kind, 0);
+});

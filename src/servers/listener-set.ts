@@ -160,7 +160,7 @@ export class ListenerSet {
     const { address } = options;
     const clients: Clients = { server: this.#parts.makeServer(options), waiting: [] };
     const listener = await this.#parts.listen(
-      { ...options, hasSmallReads: true },
+      { ...options, hasSmallReads: true, endsSilentClients: options.protocol === "lmtp" },
       {
         accept(socket) {
           if (clients.waiting === undefined) return clients.server.accept(socket);
