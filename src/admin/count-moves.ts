@@ -17,6 +17,8 @@ const ACTIVE: readonly MovePhase[] = [
 ];
 const ENDED: readonly MovePhase[] = ["done", "rehearsed", "rolled-back", "failed"];
 
+export const PHASES: readonly MovePhase[] = [...ACTIVE, ...ENDED];
+
 const withZeros = (phases: readonly MovePhase[]): Map<string, number> => new Map(phases.map((phase) => [phase, 0]));
 
 export interface MoveCounts {

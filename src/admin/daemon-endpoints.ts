@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { didYouMean } from "../core/closest-name.ts";
 import { jsonEndpoint, rawEndpoint } from "./endpoint.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { countHolds } from "./count-holds.ts";
@@ -238,8 +239,9 @@ export function daemonEndpoints(services: AdminServices): readonly Endpoint[] {
 export function tableOf(services: AdminServices, of: string): NonNullable<ReturnType<AdminServices["table"]>> {
   const table = services.table(of);
   if (table !== undefined) return table;
-  const known = services.tableNames().join(", ");
-  throw new Problem(404, "No such table", `there is no table "${of}": known are ${known}`);
+  const names = services.tableNames();
+  const known = names.length === 0 ? "there are none" : `known are ${names.join(", ")}${didYouMean(of, names)}`;
+  throw new Problem(404, "No such table", `there is no table "${of}": ${known}`);
 }
 
 type TableAnswer = Awaited<ReturnType<NonNullable<ReturnType<AdminServices["table"]>>["lookup"]>>;

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import type { MoveDetails, MoveService, MoveView, OrderResult } from "../moves/move-service.ts";
-import type { MovePhase } from "../moves/move.ts";
+import { PHASES } from "./count-moves.ts";
 import { checkBackend } from "./directory-requests.ts";
 import { checkMailboxIsIn, CONFIRMED, findMovedElsewhere } from "./moved-elsewhere.ts";
 import { jsonEndpoint } from "./endpoint.ts";
@@ -114,7 +114,7 @@ export function moveEndpoints(services: AdminServices): readonly Endpoint[] {
       path: "/v1/moves",
       summary: "Moves in order of their creation, a page of them",
       query: v.strictObject({
-        phase: v.optional(phase),
+        phase: v.optional(v.picklist(PHASES, `expected one of ${PHASES.join(", ")}`)),
         active: v.optional(flagText),
         user: v.optional(name),
         from: v.optional(name),
@@ -127,7 +127,7 @@ export function moveEndpoints(services: AdminServices): readonly Endpoint[] {
         const limit = Math.min(query.limit ?? DEFAULT_PAGE, MAX_PAGE);
         const moves = movesOf(services).list({
           limit,
-          ...(query.phase === undefined ? {} : { phases: [query.phase as MovePhase] }),
+          ...(query.phase === undefined ? {} : { phases: [query.phase] }),
           ...(query.active === undefined ? {} : { isActive: query.active }),
           ...(query.user === undefined ? {} : { user: services.userKeyOf(query.user) }),
           ...(query.from === undefined ? {} : { from: query.from }),

@@ -212,7 +212,7 @@ test("query asks a table", async (t) => {
   const none = await ask("GET", query("/v1/query", { table: "user", key: "x" }));
   assert.deepEqual(
     [none.status, (none.json as { detail: string }).detail],
-    [404, 'there is no table "user": known are users'],
+    [404, 'there is no table "user": known are users; did you mean "users"?'],
   );
 });
 

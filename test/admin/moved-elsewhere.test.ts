@@ -152,6 +152,17 @@ test("no move copies over the mailbox that was moved, and the others of its batc
   assert.equal(((await start({ to: "old" })).json as { planned: unknown[] }).planned.length, 3);
 });
 
+test("a phase that there is not, and a backend, are faults of who asks", async (t) => {
+  const { ask } = await startApi(t, { services: { moves: fakeMoves([], () => assert.fail()) } });
+  const listed = await ask("GET", "/v1/moves?phase=faild");
+  assert.equal(listed.status, 422);
+  assert.match((listed.json as { detail: string }).detail, /^query \/phase: expected one of planned, .*, failed$/);
+  const started = await ask("POST", "/v1/moves", { body: { users: ["ada"], to: "nwe" } });
+  assert.equal(started.status, 422);
+  const { detail } = started.json as { detail: string };
+  assert.equal(detail, 'there is no backend "nwe": known are old, new; did you mean "new"?');
+});
+
 test("a move that failed is not tried again away from the mailbox", async (t) => {
   const api: Api = await startMoved(t, { services: { moves: fakeMoves([], () => api) } });
   const retry = async (body: object): Promise<string> => {

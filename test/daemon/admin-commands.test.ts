@@ -55,7 +55,7 @@ test("query asks the tables of the running daemon with the exit codes of postmap
   assert.deepEqual(await query({ ...ask, table: "user" }), {
     code: 64,
     stdout: "",
-    stderr: `${stderr}mailshunt: there is no table "user": known are users\n`,
+    stderr: `${stderr}mailshunt: there is no table "user": known are users; did you mean "users"?\n`,
   });
   // The file says otherwise already, the daemon does not.
   rewrite({ users: { u: "old" } });
@@ -204,6 +204,14 @@ test("import and export of a file; lines that are wrong are told with their numb
   const none = await run("user", "import", join(folder, "nothing"));
   assert.equal(none.code, 66);
   assert.match(none.stderr, /^mailshunt: cannot read \S+\/nothing: ENOENT/);
+  const inFolder = await run("user", "import", folder);
+  assert.deepEqual([inFolder.code, inFolder.stderr], [66, `mailshunt: cannot read ${folder}: it is a folder\n`]);
+  const mistyped = await run("user", "list", "--backend", "nwe");
+  assert.deepEqual(mistyped, {
+    code: 0,
+    stdout: "",
+    stderr: 'mailshunt: there is no backend "nwe": known are old, new\n',
+  });
 });
 
 test("over TCP every request needs the token", async (t) => {

@@ -1,5 +1,5 @@
-import { createReadStream } from "node:fs";
-import { access, constants, stat } from "node:fs/promises";
+import { open } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import type { AdminClient } from "../../admin/client.ts";
 import { EXIT } from "../../core/exit-codes.ts";
 import { CommandFault } from "../command-io.ts";
@@ -97,15 +97,29 @@ const PROGRESS_EVERY_MS = 500;
 
 /** Reads the file, and tells at a terminal how much of it the daemon has taken. */
 async function openFile(file: string, { stderr }: CommandIo): Promise<AsyncIterable<Buffer>> {
-  let size: number;
-  try {
-    await access(file, constants.R_OK);
-    ({ size } = await stat(file));
-  } catch (error) {
-    throw new CommandFault(EXIT.noInput, `cannot read ${file}: ${error instanceof Error ? error.message : ""}`);
+  const opened = await open(file).catch((error: unknown) => {
+    throw cannotRead(file, error);
+  });
+  const stats = await opened.stat();
+  if (stats.isDirectory()) {
+    await opened.close();
+    throw cannotRead(file, new Error("it is a folder"));
   }
-  const chunks = createReadStream(file) as AsyncIterable<Buffer>;
-  return "isTTY" in stderr && stderr.isTTY === true && size > 0 ? withProgress(chunks, size, stderr) : chunks;
+  const chunks = readAll(opened, file);
+  return "isTTY" in stderr && stderr.isTTY === true && stats.size > 0
+    ? withProgress(chunks, stats.size, stderr)
+    : chunks;
+}
+
+const cannotRead = (file: string, error: unknown): CommandFault =>
+  new CommandFault(EXIT.noInput, `cannot read ${file}: ${error instanceof Error ? error.message : String(error)}`);
+
+async function* readAll(opened: FileHandle, file: string): AsyncGenerator<Buffer, undefined> {
+  try {
+    yield* opened.createReadStream() as AsyncIterable<Buffer>;
+  } catch (error) {
+    throw cannotRead(file, error);
+  }
 }
 
 async function* withProgress(

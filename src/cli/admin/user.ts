@@ -97,6 +97,7 @@ export interface UserListFlags extends UserFlags {
 export async function runUserList(flags: UserListFlags, io: CommandIo): Promise<number> {
   return withAdmin(flags, io, async (client) => {
     let after: string | undefined;
+    let listed = 0;
     do {
       const page = await client.ask<{ users: readonly { user: string; backend: string }[]; next?: string }>(
         "GET",
@@ -107,10 +108,21 @@ export async function runUserList(flags: UserListFlags, io: CommandIo): Promise<
         flags.json === true ? JSON.stringify(entry) : `${shown(entry.user)}\t${shown(entry.backend)}`,
       );
       if (lines.length > 0) io.stdout.write(`${lines.join("\n")}\n`);
+      listed += lines.length;
       after = page.next;
     } while (after !== undefined);
+    if (listed === 0) await tellIfUnknown(client, flags, io);
     return EXIT.ok;
   });
+}
+
+/** Entries may name a backend that the configuration does not have; where there are none it is a typing error. */
+async function tellIfUnknown(client: AdminClient, { backend }: UserListFlags, { stderr }: CommandIo): Promise<void> {
+  if (backend === undefined) return;
+  const { backends } = await client.ask<{ backends: readonly { name: string }[] }>("GET", "/v1/backends");
+  const names = backends.map(({ name }) => name);
+  if (!names.includes(backend))
+    stderr.write(`mailshunt: there is no backend "${shown(backend)}": known are ${shown(names.join(", "))}\n`);
 }
 
 export interface UserExportFlags extends UserListFlags {
