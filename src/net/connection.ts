@@ -34,9 +34,9 @@ export class Connection {
   #isCorked = false;
   #lastError: string | undefined;
 
+  /** @param socket without Nagle's delay, as our listeners and dialer make them */
   constructor(socket: Socket, events: ConnectionEvents) {
     this.#socket = socket;
-    socket.setNoDelay(true);
     const onData = (chunk: Buffer): void => events.onData(chunk);
     socket.on("data", onData);
     if (socket instanceof SmallReadSocket) socket.onChunk = onData;
@@ -81,10 +81,12 @@ export class Connection {
     this.#socket.end();
   }
 
-  /** Sends what is written, then closes in both directions. */
+  /** Sends what is written, then closes in both directions. What the peer still says is lost, and may cost it our last words. */
   endAtOnce(): void {
     this.flush();
-    this.#socket.destroySoon();
+    // What the kernel has it sends by itself: to say the end first would be one more system call.
+    if (this.#socket.writableLength === 0) this.#socket.destroy();
+    else this.#socket.destroySoon();
   }
 
   destroy(): void {

@@ -74,6 +74,7 @@ export class ClientSession {
   readonly #finishing = new Set<IncomingMessage>();
   #badCommands = 0;
   #isStopping = false;
+  #hasQuit = false;
 
   constructor(parts: ClientSessionParts) {
     this.#parts = parts;
@@ -98,6 +99,11 @@ export class ClientSession {
   /** Nothing is read any more; the last replies may still be due. */
   get isClosed(): boolean {
     return this.#input.kind === "ignored";
+  }
+
+  /** The client has said QUIT, and nothing behind it. */
+  get hasQuit(): boolean {
+    return this.#hasQuit && !this.#decoder.hasInput;
   }
 
   /** Every reply is given out. */
@@ -161,6 +167,7 @@ export class ClientSession {
         const { maxMessageBytes } = service.limits;
         const step = onCommand(this.#state, command, { isTrusted, maxMessageBytes });
         this.#state = step.state;
+        if (command.kind === "quit") this.#hasQuit = true;
         for (const action of step.actions) {
           // An action may have closed the session: the replies of the others are not owed.
           if (this.isClosed) break;

@@ -100,6 +100,7 @@ export class LmtpConnection {
   #endWhenAnswered(): void {
     if (!this.#session.isClosed || !this.#session.isAnswered || this.#isEnding) return;
     this.#isEnding = true;
+    if (this.#session.hasQuit) return this.#connection.endAtOnce();
     this.#connection.end();
     this.#deadline.set(CLOSE_TIMEOUT_MS);
   }
