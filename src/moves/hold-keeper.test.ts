@@ -259,12 +259,14 @@ test("a drain proves nothing where the hold did not last that long", async (t) =
   await pass(0);
   await keeper.release("freed", "admin", ADMIN);
   await keeper.release("again", "admin", ADMIN);
+  await pass(1);
   const second = hold("again");
+  const [first, extended] = [hold("extended"), hold("extended")];
   await pass(LOOK_EVERY_MS);
   for (const delivery of [late, freed, again]) if (delivery !== undefined) deliveries.remove(delivery);
   assert.deepEqual(
-    (await Promise.all([expired, released, replaced, second])).map(({ kind }) => kind),
-    ["not-held", "not-held", "not-held", "drained"],
+    (await Promise.all([expired, released, replaced, second, first, extended])).map(({ kind }) => kind),
+    ["not-held", "not-held", "not-held", "drained", "drained", "drained"],
   );
 });
 

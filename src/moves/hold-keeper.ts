@@ -126,11 +126,12 @@ export class HoldKeeper {
   }
 
   /** @returns why nothing is proven by a drain during this hold; undefined: it has not changed since */
-  #describeChange({ user, owner, generation }: Hold): string | undefined {
+  #describeChange({ user, owner, sinceMs }: Hold): string | undefined {
     const { directory, clock } = this.#parts;
     const found = directory.findHolds(user).find((hold) => hold.owner === owner);
     if (found === undefined) return "it was released, or its deadline passed";
-    if (found.generation !== generation) return "it was made anew, and its own drain counts";
+    // One that was placed again meanwhile, as to extend it, goes on.
+    if (found.sinceMs !== sinceMs) return "it was released and made anew, and its own drain counts";
     return found.deadlineMs <= clock.wallMs() ? "its deadline has passed" : undefined;
   }
 
