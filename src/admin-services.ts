@@ -28,7 +28,7 @@ export function createAdminServices(parts: AdminServicesParts): AdminServices {
   const startedMs = clock.nowMs();
 
   async function report(maxDeliveries: number): Promise<Report> {
-    const others = (await workers()?.reports(maxDeliveries)) ?? [];
+    const others = (await workers()?.roster.reports(maxDeliveries)) ?? [];
     return addUp([reportOf(engine, maxDeliveries, clock), ...others], maxDeliveries);
   }
 
@@ -60,7 +60,7 @@ export function createAdminServices(parts: AdminServicesParts): AdminServices {
       const isKnown = engine.inEffect().world.pools.has(name);
       const hasChanged = isDisabled ? isKnown : engine.disabledBackends.delete(name) || isKnown;
       if (isDisabled && isKnown) engine.disabledBackends.add(name);
-      if (hasChanged) workers()?.tellAll({ kind: "backend", name, isDisabled });
+      if (hasChanged) workers()?.roster.tellAll({ kind: "backend", name, isDisabled });
       return hasChanged;
     },
     userKeyOf: (given) => engine.inEffect().world.router.userKeyOf(toWire(given)),
@@ -81,7 +81,7 @@ export function createAdminServices(parts: AdminServicesParts): AdminServices {
     tableNames: () => [...engine.inEffect().tables.ruled.keys()],
     flush() {
       flushTables(engine);
-      workers()?.tellAll({ kind: "flush" });
+      workers()?.roster.tellAll({ kind: "flush" });
     },
     reload: parts.reload,
     get authority() {
@@ -98,7 +98,7 @@ export function createAdminServices(parts: AdminServicesParts): AdminServices {
     },
     async metrics() {
       const { metrics } = engine;
-      const others = (await workers()?.reports(0)) ?? [];
+      const others = (await workers()?.roster.reports(0)) ?? [];
       return { contentType: metrics.contentType, text: await metrics.render(others.map((each) => each.metrics)) };
     },
     isReady: () => !parts.isStopping(),

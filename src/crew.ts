@@ -85,7 +85,7 @@ export function createCrew({ engine, holding, start, clock, say }: CrewParts): C
   const drain: Crew["drain"] = async (user, options) => {
     const [own, others] = await Promise.all([
       engine.deliveries.drain(user, options, clock),
-      workers?.drain(user, options),
+      workers?.roster.drain(user, options),
     ]);
     if (others === undefined) return own;
     const left = others.left.map(({ ageMs, ...delivery }) => ({ ...delivery, sinceMs: clock.nowMs() - ageMs }));
@@ -95,7 +95,7 @@ export function createCrew({ engine, holding, start, clock, say }: CrewParts): C
   async function forget(table: string, keys: readonly string[]): Promise<void> {
     const { tables } = engine.inEffect();
     for (const key of keys) tables.forget(table, key);
-    await workers?.forget(table, keys);
+    await workers?.roster.forget(table, keys);
   }
 
   return {
@@ -107,10 +107,10 @@ export function createCrew({ engine, holding, start, clock, say }: CrewParts): C
     drain,
     forget,
     lastLetThroughMs: async (user) =>
-      Math.max(engine.logins.lastLetThroughMs(user), (await workers?.lastLoginMs(user)) ?? 0),
+      Math.max(engine.logins.lastLetThroughMs(user), (await workers?.roster.lastLoginMs(user)) ?? 0),
     release(user) {
       engine.parking.release(user);
-      workers?.tellAll({ kind: "released", user });
+      workers?.roster.tellAll({ kind: "released", user });
     },
   };
 }

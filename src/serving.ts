@@ -89,7 +89,7 @@ export function createServing(parts: ServingParts): Serving {
     directory: () => holding?.directory,
     isLocked: (user) => isLockedIn(holding?.directory, user),
     onUncertain: (delivery) => noteUncertain(holding, delivery),
-    onWritten: async (table, keys) => crew.workers?.forget(table, keys),
+    onWritten: async (table, keys) => crew.workers?.roster.forget(table, keys),
     get servesMail() {
       return !hasWorkers;
     },
@@ -216,7 +216,7 @@ export function createServing(parts: ServingParts): Serving {
 
   /** A rotation must not depend on the configuration. */
   function reopenLog(): void {
-    crew.workers?.tellAll({ kind: "reopen-log" });
+    crew.workers?.roster.tellAll({ kind: "reopen-log" });
     try {
       daemonLog.reopen();
     } catch (error) {

@@ -49,12 +49,12 @@ async function startSet(
 
 test("a login counts that any worker let through", async (t) => {
   const { set } = await startSet(t, ANSWERS);
-  assert.equal(await set.lastLoginMs("ann"), 5);
+  assert.equal(await set.roster.lastLoginMs("ann"), 5);
 });
 
 test("a worker that hangs may have let a user in just now, and locks nobody out for ever", async (t) => {
   const { set, clock } = await startSet(t, "undefined");
-  const asked = set.lastLoginMs("ann");
+  const asked = set.roster.lastLoginMs("ann");
   clock.advance(60_000);
   assert.equal(await asked, clock.wallMs());
 });
@@ -66,7 +66,7 @@ test("whom a worker let in that has died, it let in just then", async (t) => {
   process.kill(pid, "SIGKILL");
   await until("it is gone", () => (set.pids.includes(pid) ? undefined : true));
   clock.advance(1_000);
-  assert.ok((await set.lastLoginMs("ann")) >= diedMs);
+  assert.ok((await set.roster.lastLoginMs("ann")) >= diedMs);
 });
 
 test("a worker that has not answered for a minute is killed, and another serves", async (t) => {

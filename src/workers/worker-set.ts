@@ -1,15 +1,7 @@
 import type { Clock, Timer } from "../core/clock.ts";
 import type { LogLevel } from "../core/log.ts";
-import type {
-  Answered,
-  Asked,
-  LeftDelivery,
-  QuestionKind,
-  ToWorker,
-  WorkerDrain,
-  WorkerReport,
-  WorkerStart,
-} from "./messages.ts";
+import type { Asked, LeftDelivery, WorkerStart } from "./messages.ts";
+import { Roster } from "./roster.ts";
 import { Shares } from "./shares.ts";
 import { WorkerProcess, WorkerRefused } from "./worker-process.ts";
 
@@ -50,11 +42,8 @@ const SHORT_LIFE_MS = 10_000;
 const FIRST_DELAY_MS = 1_000;
 const LAST_DELAY_MS = 30_000;
 
-/** What a worker has beyond the time that a drain or a stop may take, in ms, before it counts as stuck. */
+/** What a worker has beyond the time that a stop may take, in ms, before it counts as stuck. */
 const SLACK_MS = 2_000;
-
-/** For what somebody waits for, in ms: an operator for the status, a user who is locked out for a move. */
-const ANSWER_TIMEOUT_MS = 2_000;
 
 /** How often workers are asked whether they still run, in ms. */
 const PING_EVERY_MS = 10_000;
@@ -70,10 +59,9 @@ const FOR_EVER_MS = 2 ** 31 - 1;
 
 /** The processes that serve clients, as the primary has them. */
 export class WorkerSet {
+  readonly roster: Roster;
   readonly #parts: WorkerSetParts;
   readonly #shares = new Shares();
-  /** Those that live, and those whose end is not written down yet, with when it is. */
-  readonly #members = new Map<WorkerProcess, Promise<void>>();
   #configuration: WorkersConfiguration | undefined;
   #isPreparing = false;
   #isStopping = false;
@@ -82,17 +70,16 @@ export class WorkerSet {
   #delayMs = 0;
   #timer: Timer | undefined;
   #onEmpty: (() => void) | undefined;
-  /** When one died the last time, on the wall clock in ms. */
-  #crashedMs = 0;
   /** Nothing else may keep the process alive between one worker's end and the start of the next. */
   readonly #keepAlive = setInterval(() => undefined, FOR_EVER_MS);
 
   constructor(parts: WorkerSetParts) {
     this.#parts = parts;
+    this.roster = new Roster(parts.clock);
   }
 
   get pids(): readonly number[] {
-    return [...this.#members.keys()].map(({ pid }) => pid);
+    return this.roster.all.map(({ pid }) => pid);
   }
 
   /** Starts them; they serve after `open`. @throws WorkerRefused; then none is left */
@@ -107,14 +94,14 @@ export class WorkerSet {
   }
 
   open(): void {
-    this.#open([...this.#members.keys()]);
+    this.#open(this.roster.all);
     this.#watch();
   }
 
   /** Nobody serves by it before `commit`. @throws WorkerRefused; then nothing has changed */
   async prepare(next: WorkersConfiguration): Promise<PreparedWorkers> {
     const { contents, listeners } = next;
-    const present = this.#serving;
+    const present = this.roster.serving;
     // A process takes descriptors only at its start.
     const isOpening = [...listeners].some(([address, fds]) => this.#configuration?.listeners.get(address) !== fds);
     let launched: readonly WorkerProcess[] = [];
@@ -129,7 +116,7 @@ export class WorkerSet {
     try {
       const leasesOf = (each: WorkerProcess): Asked<"prepare">["leases"] => this.#shares.allot(each, this.#parts.count);
       const answers = await Promise.all(
-        present.map((each) => this.#ask(each, "prepare", { contents, leases: leasesOf(each) })),
+        present.map((each) => this.roster.ask(each, "prepare", { contents, leases: leasesOf(each) })),
       );
       const reasons = answers.flatMap((answer) => answer?.reasons ?? []);
       if (reasons.length > 0) throw new WorkerRefused([...new Set(reasons)]);
@@ -141,7 +128,7 @@ export class WorkerSet {
     const commit = async (): Promise<void> => {
       this.#isPreparing = false;
       this.#configuration = next;
-      const drained = present.map((each) => this.#ask(each, "commit", {}));
+      const drained = present.map((each) => this.roster.ask(each, "commit", {}));
       if (isOpening) this.#succeed(present, launched);
       this.#replaceMissing();
       await Promise.all(drained);
@@ -149,92 +136,20 @@ export class WorkerSet {
     return { commit, abort };
   }
 
-  tellAll(message: ToWorker): void {
-    for (const each of this.#members.keys()) each.tell(message);
-  }
-
-  /** Waits in every worker. To be called once the user is held. */
-  async drain(user: string, options: { readonly graceMs: number; readonly timeoutMs: number }): Promise<WorkerDrain> {
-    const results = await Promise.all(this.#serving.map((each) => this.#drainOne(each, user, options)));
-    return {
-      found: results.reduce((sum, { found }) => sum + found, 0),
-      cut: results.reduce((sum, { cut }) => sum + cut, 0),
-      left: results.flatMap(({ left }) => left),
-    };
-  }
-
-  /** Resolves when no worker answers any more by what it knew of these keys. */
-  async forget(table: string, keys: readonly string[]): Promise<void> {
-    await Promise.all(this.#serving.map((each) => this.#ask(each, "forget", { table, keys })));
-  }
-
-  /** When a login was last let through in any worker, on the wall clock in ms. */
-  async lastLoginMs(user: string): Promise<number> {
-    const answers = await this.#inTime(this.#serving.map((each) => this.#ask(each, "last-login", { user })));
-    // Whom a worker that has died let in, or one that hangs, nobody knows.
-    const nowMs = this.#parts.clock.wallMs();
-    return Math.max(this.#crashedMs, ...answers.map((answer) => answer?.atMs ?? nowMs));
-  }
-
-  /** Of those that answer in time. */
-  async reports(maxDeliveries: number): Promise<readonly WorkerReport[]> {
-    const answers = await this.#inTime(this.#serving.map((each) => this.#ask(each, "report", { maxDeliveries })));
-    return answers.filter((answer) => answer !== undefined);
-  }
-
   /** Lets them finish; those that do not are killed. */
   async stop(limitMs: number): Promise<void> {
     this.#isStopping = true;
     this.#timer?.cancel();
-    for (const each of this.#members.keys()) each.state = "leaving";
-    this.tellAll({ kind: "stop", limitMs });
+    for (const each of this.roster.all) each.state = "leaving";
+    this.roster.tellAll({ kind: "stop", limitMs });
     const timer = this.#parts.clock.after(limitMs + SLACK_MS, () => this.kill());
-    if (this.#members.size > 0) await new Promise<void>((resolve) => (this.#onEmpty = resolve));
+    if (this.roster.all.length > 0) await new Promise<void>((resolve) => (this.#onEmpty = resolve));
     timer.cancel();
     clearInterval(this.#keepAlive);
   }
 
   kill(): void {
-    for (const each of this.#members.keys()) each.kill();
-  }
-
-  /** A worker that was not opened has nothing, and will see every hold that is there by then. */
-  get #serving(): readonly WorkerProcess[] {
-    return [...this.#members.keys()].filter(({ state }) => state !== "launching");
-  }
-
-  /** Undefined for those that do not come. */
-  async #inTime<Answer>(asked: readonly Promise<Answer>[]): Promise<readonly (Answer | undefined)[]> {
-    const late = Promise.withResolvers<undefined>();
-    const timer = this.#parts.clock.after(ANSWER_TIMEOUT_MS, () => late.resolve(undefined));
-    const answers = await Promise.all(asked.map((answer) => Promise.race([answer, late.promise])));
-    timer.cancel();
-    return answers;
-  }
-
-  async #drainOne(
-    worker: WorkerProcess,
-    user: string,
-    options: { readonly graceMs: number; readonly timeoutMs: number },
-  ): Promise<WorkerDrain> {
-    const late = Promise.withResolvers<WorkerDrain>();
-    const timer = this.#parts.clock.after(options.timeoutMs + SLACK_MS, () =>
-      late.resolve({ found: 1, cut: 0, left: [silent(user, worker.pid, options.timeoutMs)] }),
-    );
-    const result = await Promise.race([this.#ask(worker, "drain", { user, ...options }), late.promise]);
-    timer.cancel();
-    // It has ended, and that is written down: what it had sent is uncertain.
-    return result ?? { found: 0, cut: 0, left: [] };
-  }
-
-  /** @returns undefined where the worker has ended, and that is written down */
-  #ask<Kind extends QuestionKind>(
-    worker: WorkerProcess,
-    kind: Kind,
-    asked: Asked<Kind>,
-  ): Promise<Answered<Kind> | undefined> {
-    const ended = this.#members.get(worker)?.then(() => undefined);
-    return ended === undefined ? Promise.resolve(undefined) : Promise.race([worker.ask(kind, asked), ended]);
+    for (const each of this.roster.all) each.kill();
   }
 
   async #launch(configuration: WorkersConfiguration): Promise<readonly WorkerProcess[]> {
@@ -260,7 +175,7 @@ export class WorkerSet {
       onMessage: (message) => this.#on(message, worker),
       onEnded: (how) => void this.#onEnded(worker, how).then(ended.resolve),
     });
-    this.#members.set(worker, ended.promise);
+    this.roster.add(worker, ended.promise);
     const leases = this.#shares.allot(worker, count);
     worker.start({ ...start, workerCount: count, contents, disabledBackends: [...disabledBackends], leases });
     return worker;
@@ -277,12 +192,12 @@ export class WorkerSet {
 
   #watch(): void {
     const { clock, say } = this.#parts;
-    for (const each of this.#serving) {
+    for (const each of this.roster.serving) {
       const hung = clock.after(HUNG_AFTER_MS, () => {
         say("error", `worker ${each.pid} has not answered for ${HUNG_AFTER_MS / 1000} s: killing it`);
         each.kill();
       });
-      void this.#ask(each, "ping", {}).then(() => hung.cancel());
+      void this.roster.ask(each, "ping", {}).then(() => hung.cancel());
     }
     if (!this.#isStopping) clock.after(PING_EVERY_MS, () => this.#watch());
   }
@@ -292,7 +207,7 @@ export class WorkerSet {
       each.state = "serving";
       each.tell({ kind: "open" });
       // It was ready, and has ended since.
-      if (!this.#members.has(each)) this.#missing += 1;
+      if (!this.roster.has(each)) this.#missing += 1;
     }
     this.#replaceMissing();
   }
@@ -319,19 +234,19 @@ export class WorkerSet {
     const { clock, say, onCrashed } = this.#parts;
     const { state, pid } = worker;
     if (state !== "launching" && how !== "code 0") {
-      this.#crashedMs = clock.wallMs();
+      this.roster.noteCrash();
       say("error", `worker ${pid} has ended (${how}): its clients are disconnected, and try again`);
       await onCrashed(`worker ${pid} has ended (${how})`);
     }
     this.#shares.remove(worker);
-    this.#members.delete(worker);
+    this.roster.remove(worker);
     if (worker.state === "serving" && !this.#isStopping) {
       const hasLivedMs = clock.nowMs() - worker.startedMs;
       this.#delayMs = hasLivedMs < SHORT_LIFE_MS ? clamp(2 * this.#delayMs) : 0;
       this.#missing += 1;
       this.#replaceMissing();
     }
-    if (this.#members.size === 0) this.#onEmpty?.();
+    if (this.roster.all.length === 0) this.#onEmpty?.();
   }
 
   #replaceMissing(): void {
@@ -377,12 +292,3 @@ const clamp = (delayMs: number): number => Math.min(LAST_DELAY_MS, Math.max(FIRS
 function dismiss(worker: WorkerProcess): void {
   if (worker.state === "launching") worker.kill();
 }
-
-/** A worker that does not answer: whatever it has under way. */
-const silent = (user: string, pid: number, ageMs: number): WorkerDrain["left"][number] => ({
-  user,
-  session: `worker ${pid}`,
-  backend: undefined,
-  stage: "unknown: the worker does not answer",
-  ageMs,
-});
