@@ -82,6 +82,8 @@ describe("the old store's LMTP stands still after final dots, while users move",
     for (const user of users) seeded.set(user, await fillMailbox(old.imapPort, user, MESSAGES_BEFORE));
     const sender = await startSending(postfix.smtpPort, PER_SECOND, (n) => [users[n % USERS] ?? ""]);
     const readers = startReading(imapPort, users);
+    // A test that fails must not leave them to the next.
+    t.after(() => Promise.all([sender.stop(), readers.stop()]));
     const opened = await Promise.all(
       Array.from({ length: OPEN }, (_, n) => begin(users[n % USERS] ?? "", `OPEN${n}`, newMessage(`open ${n}`, LARGE))),
     );

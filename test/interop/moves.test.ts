@@ -40,6 +40,8 @@ describe("users move between real stores while mail comes and clients read", { s
     const pickOne = (n: number): readonly string[] => [everybody[n % everybody.length] ?? ""];
     const sender = await startSending(postfix.smtpPort, PER_SECOND, pickOne);
     const readers = startReading(imapPort, users);
+    // A test that fails must not leave them to the next.
+    t.after(() => Promise.all([sender.stop(), readers.stop()]));
 
     const moved = await mailshunt.ask("move", "start", "--to", "new", ...users);
     const moves = await showMoves(mailshunt);
