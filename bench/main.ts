@@ -36,7 +36,7 @@ import { benchTables, PODOP_PACKAGES, TABLE_PACKAGES } from "./tables/tables.ts"
 
 /** How many connections are kept idle. */
 const IDLE_CONNECTIONS = 5_000;
-const QUICK_IDLE_CONNECTIONS = 1_000;
+const QUICK_IDLE_CONNECTIONS = 3_000;
 
 /** Of everything that is started; empty before. */
 let folder = "";
