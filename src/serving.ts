@@ -1,5 +1,4 @@
 import { randomBytes } from "node:crypto";
-import { isDeepStrictEqual } from "node:util";
 import { createAdminServices } from "./admin-services.ts";
 import { createAdminServer } from "./admin/admin-server.ts";
 import type { ReloadOutcome } from "./admin/services.ts";
@@ -27,14 +26,14 @@ import { logSettings } from "./log-settings.ts";
 import { movesAgainst } from "./moving.ts";
 import { bind, listen } from "./net/listener.ts";
 import type { DaemonLog } from "./observe/daemon-log.ts";
-import { errorText } from "./observe/render.ts";
 import { checkPidFile, claimPidFile } from "./process/pid-file.ts";
 import type { PidFile } from "./process/pid-file.ts";
 import { becomeUser, findIdentity } from "./process/privileges.ts";
 import type { ServiceManager } from "./process/service-manager.ts";
 import { count, summarize } from "./running.ts";
 import type { Running } from "./running.ts";
-import { rotationWarnings, unreadable } from "./start-warnings.ts";
+import { isForeseen, reasonsOf } from "./reasons.ts";
+import { restartWarnings, rotationWarnings, unreadable } from "./start-warnings.ts";
 import type { PreparedWorkers } from "./workers/worker-set.ts";
 
 export interface ServingParts {
@@ -248,7 +247,7 @@ export function createServing(parts: ServingParts): Serving {
     const isDrained = Promise.all([prepared.commit(), preparedWorkers?.commit()]);
     holding?.moves.onOptionsChanged();
     for (const warning of loaded.warnings) say("warning", formatFaultLine(warning), "config");
-    warnOfRestart(old.config, config);
+    for (const warning of restartWarnings(old.config, config)) say("warning", warning, "config");
     warnOfMissing(config);
     for (const reason of await listeners.applyAccess()) say("warning", reason);
     say("notice", `reload ${number} took effect, ${config.source.path} is reloaded: ${summary(next)}`);
@@ -258,21 +257,6 @@ export function createServing(parts: ServingParts): Serving {
       return undefined;
     });
     return [];
-  }
-
-  function warnOfRestart(old: Config, next: Config): void {
-    const changed = (["user", "group", "pidFile", "workers"] as const).filter(
-      (key) => old.process[key] !== next.process[key],
-    );
-    const names = {
-      user: "process.user",
-      group: "process.group",
-      pidFile: "process.pid_file",
-      workers: "process.workers",
-    };
-    if (!isDeepStrictEqual(lastingOf(old), lastingOf(next)))
-      say("warning", "directory has changed: that takes effect with a restart", "config");
-    for (const key of changed) say("warning", `${names[key]} has changed: that takes effect with a restart`, "config");
   }
 
   function warnOfMissing(config: Config): void {
@@ -297,8 +281,11 @@ export function createServing(parts: ServingParts): Serving {
 
   async function endAll({ tables, config }: Running): Promise<void> {
     const limitMs = config.process.shutdownTimeoutMs;
-    const onLate = (): void =>
-      say("warning", `${count(listeners.connectionCount, "client")} not finished after ${limitMs} ms: closing`);
+    const onLate = (): void => {
+      // Workers say so themselves.
+      if (crew.workers === undefined)
+        say("warning", `${count(listeners.connectionCount, "client")} not finished after ${limitMs} ms: closing`);
+    };
     await engine.end(limitMs, onLate, Promise.all([crew.workers?.stop(limitMs), holding?.closeMoves(limitMs)]));
     crew.workers?.kill();
     await isDoneWithin(Promise.all([tables.close(), holding?.close()]), LAST_WORDS_MS);
@@ -313,21 +300,5 @@ export function createServing(parts: ServingParts): Serving {
   return { start, reload, stop, abandon };
 }
 
-/** What a reload does not change. */
-function lastingOf({ directory }: Config): unknown {
-  return directory && { ...directory, keepHistoryMs: undefined, writeThrough: undefined };
-}
-
 /** A stop has come while a reload was under way. */
 class Stopping extends Error {}
-
-function reasonsOf(error: unknown): readonly string[] {
-  if (error instanceof AggregateError) return error.errors.flatMap(reasonsOf);
-  return [isForeseen(error) && error instanceof Error ? error.message : errorText(error)];
-}
-
-/** Errors of ours and of the system have a code; what has none is a bug of ours. */
-function isForeseen(error: unknown): boolean {
-  if (error instanceof AggregateError) return error.errors.every(isForeseen);
-  return error instanceof Error && "code" in error && typeof error.code === "string";
-}

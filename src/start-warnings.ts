@@ -1,5 +1,7 @@
 import { accessSync, constants, statSync } from "node:fs";
 import { dirname } from "node:path";
+import { isDeepStrictEqual } from "node:util";
+import type { Config } from "./config/config.ts";
 import { currentUser } from "./observe/cannot-open-log.ts";
 
 /** Where logger(1) hands its lines to; util-linux has it compiled in. */
@@ -34,4 +36,25 @@ function mayAccess(path: string, mode: number): boolean {
   } catch {
     return false;
   }
+}
+
+/** What has changed in a configuration that a reload does not put in effect. */
+export function restartWarnings(old: Config, next: Config): readonly string[] {
+  const names = {
+    user: "process.user",
+    group: "process.group",
+    pidFile: "process.pid_file",
+    workers: "process.workers",
+  } as const;
+  const changed = (Object.keys(names) as (keyof typeof names)[]).filter(
+    (key) => old.process[key] !== next.process[key],
+  );
+  const directory = isDeepStrictEqual(lastingOf(old), lastingOf(next)) ? [] : ["directory"];
+  return [...directory, ...changed.map((key) => names[key])].map(
+    (name) => `${name} has changed: that takes effect with a restart`,
+  );
+}
+
+function lastingOf({ directory }: Config): unknown {
+  return directory && { ...directory, keepHistoryMs: undefined, writeThrough: undefined };
 }

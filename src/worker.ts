@@ -21,7 +21,9 @@ import { errorText } from "./observe/render.ts";
 import { showAs } from "./process/show-as.ts";
 import type { Delivery } from "./relay/deliveries.ts";
 import type { ListenerOptions } from "./servers/options.ts";
+import { reasonsOf } from "./reasons.ts";
 import { flushTables, reportOf } from "./reporting.ts";
+import { count } from "./running.ts";
 import { Leases } from "./workers/leases.ts";
 import type { Answered, FromWorker, LeftDelivery, QuestionKind, ToWorker, WorkerStart } from "./workers/messages.ts";
 
@@ -129,11 +131,6 @@ const isGiven = (address: string): boolean => start.listeners.some((given) => gi
 const fdsOf = (address: string): readonly number[] =>
   start.listeners.find((given) => given.address === address)?.fds ?? [];
 
-function reasonsOf(error: unknown): readonly string[] {
-  if (error instanceof AggregateError) return error.errors.flatMap(reasonsOf);
-  return [error instanceof Error && "code" in error ? error.message : errorText(error)];
-}
-
 /** Resolves when the primary has done what it is told. */
 function tellAndWait(message: (request: number) => FromWorker): Promise<void> {
   requests += 1;
@@ -200,7 +197,11 @@ async function stop(limitMs: number): Promise<void> {
   if (isEnding) return;
   isEnding = true;
   const { tables } = inEffect().inEffect();
-  await inEffect().end(limitMs, () => undefined, allNoted());
+  const onLate = (): void => {
+    const clients = count(inEffect().listeners.connectionCount, "client");
+    say("warning", `${clients} not finished after ${limitMs} ms: closing`);
+  };
+  await inEffect().end(limitMs, onLate, allNoted());
   await isDoneWithin(Promise.all([tables.close(), directory?.close()]), LAST_WORDS_MS);
   // What is not written down yet would not be: as after a crash everyone is uncertain then.
   await end(unnoted.size === 0 && inEffect().deliveries.count === 0 ? EXIT.ok : EXIT.tempFail);
