@@ -6,6 +6,7 @@ import type { Clock } from "./core/clock.ts";
 import type { LogLevel } from "./core/log.ts";
 import type { Engine, PreparedEngine } from "./engine.ts";
 import { noteUncertain } from "./holding.ts";
+import { canBind } from "./net/listener.ts";
 import type { Holding } from "./holding.ts";
 import type { DeliveriesUnderWay } from "./moves/hold-keeper.ts";
 import { quotaKey as listenerQuota } from "./servers/connection-server.ts";
@@ -119,10 +120,26 @@ export function createCrew({ engine, holding, start, clock, say }: CrewParts): C
 const MAX_AUTO_WORKERS = 8;
 
 /** How many processes serve clients. With one or two cores one is quicker than several. */
-export function countProcesses(workers: Config["process"]["workers"]): number {
+function countProcesses(workers: Config["process"]["workers"]): number {
   if (workers !== "auto") return workers;
   const cores = availableParallelism();
-  return cores <= 2 ? 1 : Math.min(cores, MAX_AUTO_WORKERS);
+  return cores <= 2 || !canBind ? 1 : Math.min(cores, MAX_AUTO_WORKERS);
+}
+
+/** @throws CannotHaveWorkers */
+export function needsWorkers(config: Config): boolean {
+  const isNeeded = countProcesses(config.process.workers) > 1;
+  if (isNeeded && !canBind) throw new CannotHaveWorkers();
+  return isNeeded;
+}
+
+class CannotHaveWorkers extends Error {
+  override readonly name = "CannotHaveWorkers";
+  readonly code = "CANNOT_HAVE_WORKERS";
+
+  constructor() {
+    super(`process.workers: Node ${process.versions.node} cannot have more than 1: update it, or leave this out`);
+  }
 }
 
 /** Descriptors of the listeners that workers serve. */

@@ -9,7 +9,7 @@ import { formatEndpoint } from "./core/endpoint.ts";
 import { EXIT } from "./core/exit-codes.ts";
 import type { LogLevel, LogMessage } from "./core/log.ts";
 import { ownQuotas } from "./core/quota.ts";
-import { countProcesses, createCrew } from "./crew.ts";
+import { createCrew, needsWorkers } from "./crew.ts";
 import { createEngine, LAST_WORDS_MS } from "./engine.ts";
 import {
   countUsers,
@@ -148,7 +148,7 @@ export function createServing(parts: ServingParts): Serving {
 
   /** Everything that needs root comes before `becomeUser`, everything a peer can reach after it. */
   async function open(config: Config, contents: Uint8Array | undefined): Promise<Running> {
-    hasWorkers = contents !== undefined && countProcesses(config.process.workers) > 1;
+    hasWorkers = contents !== undefined && needsWorkers(config);
     const path = pidPath(config);
     if (path !== undefined) checkPidFile(path);
     const identity = await findIdentity(config.process.user, config.process.group);

@@ -1,5 +1,6 @@
 import { lookup } from "node:dns/promises";
-import { BoundSocket, createServer, isIP } from "node:net";
+// By its name, BoundSocket would keep this file from being loaded by a Node that has none.
+import net, { createServer, isIP } from "node:net";
 import type { BoundSocketOptions, Server, Socket } from "node:net";
 import { isDeepStrictEqual } from "node:util";
 import type { Endpoint } from "../core/endpoint.ts";
@@ -55,12 +56,15 @@ export function listen(options: ListenOptions, given: ListenerEvents): Promise<L
   );
 }
 
+/** Whether this Node can bind for other processes: 24.21 and 26.10 can. */
+export const canBind: boolean = "BoundSocket" in net && "fd" in net.BoundSocket.prototype;
+
 /** Binds for other processes, which listen. @throws CannotListen, and nothing else */
 export async function bind(options: ListenOptions): Promise<Listener> {
   const fds: number[] = [];
   const listener = await place(options, (where) => {
     // The types do not know paths yet.
-    const socket = new BoundSocket(where as BoundSocketOptions);
+    const socket = new net.BoundSocket(where as BoundSocketOptions);
     fds.push(socket.fd());
     const { port } = socket.address() as { readonly port?: number };
     let isOpen = true;
