@@ -143,7 +143,13 @@ lmtp: { hostname: shunt.example.com }
     const config = configOf(await loadConfig(path));
     assert.deepEqual(describe(config, ["user1", "user2", "user3", "user4", "user5"]), {
       source: { path, format: "mailshunt" },
-      process: { user: "mailshunt", group: "mailshunt", pidFile: "/run/mailshunt/pid", shutdownTimeoutMs: 60_000 },
+      process: {
+        user: "mailshunt",
+        group: "mailshunt",
+        pidFile: "/run/mailshunt/pid",
+        shutdownTimeoutMs: 60_000,
+        workers: "auto",
+      },
       log: DEFAULT_LOG,
       listeners: [
         {
@@ -204,7 +210,13 @@ users:
     assert.equal(lmtp.maxLineBytes, DEFAULT_LMTP.maxLineBytes);
     assert.deepEqual(describe({ ...config, lmtp: DEFAULT_LMTP as Config["lmtp"] }, ["user1", "no", "12345", "false"]), {
       source: { path, format: "lmtp-proxy" },
-      process: { user: undefined, group: undefined, pidFile: "/var/run/lmtp-proxy.pid", shutdownTimeoutMs: 60_000 },
+      process: {
+        user: undefined,
+        group: undefined,
+        pidFile: "/var/run/lmtp-proxy.pid",
+        shutdownTimeoutMs: 60_000,
+        workers: 1,
+      },
       log: DEFAULT_LOG,
       listeners: [
         {

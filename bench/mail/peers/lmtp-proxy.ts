@@ -23,5 +23,5 @@ export async function startLmtpProxy({ folder, sinkPorts, users }: PeerParts, so
   const python = [`PYTHONPATH=${source}`, "/usr/bin/python3", join(source, "lmtp-proxy")];
   const program = start("env", [...python, "-c", file]);
   await awaitListening(program, port);
-  return { name: "lmtp_proxy", port, program, share: 0.1 };
+  return { name: "lmtp_proxy", port, program, share: 0.02 };
 }

@@ -41,8 +41,14 @@ async function tryToWrite({ parts, subject }: ActContext): Promise<OutsideWrite>
 /** The old value counts only once no write can be under way: a late one would come after the release. */
 export function readOutside(act: Extract<Act, { kind: "read-outside" }>, context: ActContext): Promise<MoveEvent> {
   const { parts, subject } = context;
+  const { clock } = parts;
+  let settledMs: number | undefined;
   return persist("what the outside table says now decides", persistenceOf(context), async () => {
     const outside = outsideOf(context);
+    // By the clock that nobody sets; the other one alone tells of the time before this daemon.
+    settledMs ??= clock.nowMs() + Math.min(outside.settleMs, act.writtenMs + outside.settleMs - clock.wallMs());
+    // What it says may be of the moment in which it was asked, however late the answer comes.
+    const isSettled = act.isRefused || clock.nowMs() >= settledMs;
     const answer = await outside.read(subject.user);
     if (answer.kind === "failed") throw new ActFailed(answer.reason);
     if (answer.kind === "found" && answer.backend === subject.to) {
@@ -55,8 +61,7 @@ export function readOutside(act: Extract<Act, { kind: "read-outside" }>, context
       const said = answer.kind === "absent" ? "it says nothing of the user" : `it says "${answer.backend}"`;
       throw new ActFailed(`${said}: make it say "${subject.to}", to go on, or "${subject.from}", to go back`);
     }
-    if (!act.isRefused && parts.clock.wallMs() < act.writtenMs + outside.settleMs)
-      throw new ActFailed("it says the old backend, but a write may still be under way");
+    if (!isSettled) throw new ActFailed("it says the old backend, but a write may still be under way");
     return { kind: "outside-read", value: "old" };
   });
 }
