@@ -203,7 +203,8 @@ test("a client that sends half a request, or does not close, is let go", async (
   half.write(request().slice(0, 50));
   await until("it is connected", () => (connectionCount() === 1 ? true : undefined));
   clock.advance(10_000);
-  await once(half, "close");
+  // Its end may be a reset: half a request is unread.
+  await once(half, "close").catch(() => undefined);
   const lingering = connectLingering(open());
   await once(lingering, "end");
   await until("it lingers", () => (connectionCount() === 1 ? true : undefined));
