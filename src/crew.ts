@@ -17,6 +17,7 @@ import type { PreparedWorkers } from "./workers/worker-set.ts";
 export interface CrewParts {
   readonly engine: Engine;
   readonly holding: () => Holding | undefined;
+  readonly program: string;
   readonly start: Pick<WorkerStart, "version" | "isBackground" | "loopToken">;
   readonly clock: Clock;
   readonly say: (level: LogLevel, text: string) => void;
@@ -44,13 +45,14 @@ type Opened = PreparedEngine["listeners"];
 /** This file's own ending, so that it works as TypeScript and as JavaScript. */
 const WORKER_FILE = fileURLToPath(new URL(import.meta.url.replace(/crew(\.[a-z]+)$/, "worker$1")));
 
-export function createCrew({ engine, holding, start, clock, say }: CrewParts): Crew {
+export function createCrew({ engine, holding, program, start, clock, say }: CrewParts): Crew {
   let workers: WorkerSet | undefined;
 
   async function startWorkers(config: Config, contents: Uint8Array): Promise<void> {
     workers = new WorkerSet({
       count: countProcesses(config.process.workers),
       file: WORKER_FILE,
+      program,
       start: { ...start, path: config.source.path },
       disabledBackends: engine.disabledBackends,
       clock,

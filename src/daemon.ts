@@ -63,6 +63,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   });
   const say = (level: LogLevel, text: string): void => log.write({ kind: "message", level, part: "daemon", text });
   const serving = createServing({
+    program,
     load,
     isBackground,
     version,

@@ -37,6 +37,7 @@ import { restartWarnings, rotationWarnings, unreadable } from "./start-warnings.
 import type { PreparedWorkers } from "./workers/worker-set.ts";
 
 export interface ServingParts {
+  readonly program: string;
   /** Reads the configuration, at the start and at each reload. */
   readonly load: () => Promise<LoadResult>;
   readonly isBackground: boolean;
@@ -64,7 +65,7 @@ export interface Serving {
 }
 
 export function createServing(parts: ServingParts): Serving {
-  const { log: daemonLog, clock, serviceManager, version, isBackground } = parts;
+  const { program, log: daemonLog, clock, serviceManager, version, isBackground } = parts;
   let pidFile: PidFile | undefined;
   let reloads = 0;
   let failedReloads = 0;
@@ -98,7 +99,14 @@ export function createServing(parts: ServingParts): Serving {
     },
   });
   const { listeners, log } = engine;
-  const crew = createCrew({ engine, holding: () => holding, start: { version, isBackground, loopToken }, clock, say });
+  const crew = createCrew({
+    engine,
+    holding: () => holding,
+    program,
+    start: { version, isBackground, loopToken },
+    clock,
+    say,
+  });
   const services = createAdminServices({
     version,
     clock,

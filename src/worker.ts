@@ -30,8 +30,10 @@ import type { Answered, FromWorker, LeftDelivery, QuestionKind, ToWorker, Worker
 /** The entry of a worker: a process that serves clients, and is told everything else by the one that started it. */
 
 const clock = systemClock;
+/** As the log and ps(1) name it: the one that started us says so. */
+const program = process.argv[2] === "lmtp-proxy" ? "lmtp-proxy" : "mailshunt";
 const log = createDaemonLog({
-  program: "mailshunt",
+  program,
   host: hostname().split(".", 1)[0] ?? "",
   pid: process.pid,
   clock,
@@ -273,7 +275,7 @@ function on(message: ToWorker): void {
   }
 }
 
-showAs("mailshunt");
+showAs(program);
 // The primary tells when to end and when to reload; a signal to the whole group, as Ctrl-C is, goes to it too.
 awaitReloadSignals();
 onReloadSignal(() => undefined);

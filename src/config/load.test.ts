@@ -215,7 +215,7 @@ users:
         group: undefined,
         pidFile: "/var/run/lmtp-proxy.pid",
         shutdownTimeoutMs: 60_000,
-        workers: 1,
+        workers: "auto",
       },
       log: DEFAULT_LOG,
       listeners: [

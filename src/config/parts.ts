@@ -18,8 +18,7 @@ export function makeParts(source: Config["source"], { section, passwords }: Read
       group: process.group,
       pidFile: process.pid_file,
       shutdownTimeoutMs: process.shutdown_timeout,
-      // lmtp-proxy was one process, and its scripts may count on that.
-      workers: source.format === "mailshunt" ? process.workers : 1,
+      workers: process.workers,
     },
     log,
     listeners: section.listeners,

@@ -7,6 +7,8 @@ import type { Leaseholder } from "./shares.ts";
 export interface WorkerProcessParts {
   /** Its entry. */
   readonly file: string;
+  /** Its argument: the name it goes by. */
+  readonly program: string;
   /** Bound here. */
   readonly listeners: readonly GivenListener[];
   readonly isBackground: boolean;
@@ -45,11 +47,11 @@ export class WorkerProcess implements Leaseholder {
   readonly #waiting = new Map<number, (answer: Answered<QuestionKind>) => void>();
   #requests = 0;
 
-  constructor({ file, listeners, isBackground, clock, onMessage, onEnded }: WorkerProcessParts) {
+  constructor({ file, program, listeners, isBackground, clock, onMessage, onEnded }: WorkerProcessParts) {
     this.startedMs = clock.nowMs();
     // In the background nobody reads them, and the pipe to the command that started us must close.
     const output = isBackground ? "ignore" : "inherit";
-    this.#child = fork(file, [], {
+    this.#child = fork(file, [program], {
       stdio: ["ignore", output, output, "ipc", ...listeners.flatMap(({ fds }) => fds)],
       serialization: "advanced",
     });

@@ -34,6 +34,7 @@ async function startSet(
   const set = new WorkerSet({
     count: 1,
     file,
+    program: "mailshunt",
     start: { version: "0", isBackground: false, loopToken: "x", path: "/" },
     disabledBackends: new Set(),
     clock,

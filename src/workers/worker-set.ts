@@ -19,6 +19,7 @@ export interface WorkerSetParts {
   readonly count: number;
   /** The entry of a worker's process. */
   readonly file: string;
+  readonly program: string;
   readonly start: Pick<WorkerStart, "version" | "isBackground" | "loopToken" | "path">;
   readonly disabledBackends: ReadonlySet<string>;
   readonly clock: Clock;
@@ -165,10 +166,11 @@ export class WorkerSet {
   }
 
   #spawn({ contents, listeners }: WorkersConfiguration): WorkerProcess {
-    const { file, start, clock, disabledBackends, count } = this.#parts;
+    const { file, program, start, clock, disabledBackends, count } = this.#parts;
     const ended = Promise.withResolvers<void>();
     const worker: WorkerProcess = new WorkerProcess({
       file,
+      program,
       listeners: [...listeners].map(([address, fds]) => ({ address, fds })),
       isBackground: start.isBackground,
       clock,
