@@ -19,6 +19,8 @@ export type Part = (typeof PARTS)[number];
 
 /** They take long, and are measured only when they are named. */
 const LONG_PARTS: readonly Part[] = ["growth", "soak"];
+/** Left out of a first look as well: they wait for memory to settle, and fill databases. */
+const SLOW_PARTS: readonly Part[] = [...LONG_PARTS, "idle", "authorities"];
 
 const AXES: readonly AxisName[] = ["sessions", "recipients", "backends", "directory", "workers", "size"];
 
@@ -63,7 +65,7 @@ export function readArguments(): Request | undefined {
       },
     });
     const { quick: isQuick = false, write: isWriting = false, only, axis } = values;
-    const parts = readParts(only === undefined ? positionals : [only]);
+    const parts = readParts(only === undefined ? positionals : [only], isQuick);
     if (parts === undefined || (axis !== undefined && !isAxis(axis))) return undefined;
     const number = (text: string | undefined, otherwise: number): number => {
       const given = Number(text ?? otherwise);
@@ -88,8 +90,9 @@ export function readArguments(): Request | undefined {
   }
 }
 
-function readParts(words: readonly string[]): readonly Part[] | undefined {
-  if (words.length === 0) return PARTS.filter((part) => !LONG_PARTS.includes(part));
+function readParts(words: readonly string[], isQuick: boolean): readonly Part[] | undefined {
+  const leftOut = isQuick ? SLOW_PARTS : LONG_PARTS;
+  if (words.length === 0) return PARTS.filter((part) => !leftOut.includes(part));
   if (!words.every((word) => word === "all" || word === "render" || isPart(word))) return undefined;
   return words.includes("all") ? PARTS : PARTS.filter((part) => words.includes(part));
 }

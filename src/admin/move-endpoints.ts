@@ -25,6 +25,8 @@ const move = v.object({
   active: v.boolean(),
   created: time,
   changed: time,
+  /** What keeps it from going on. */
+  trouble: v.optional(v.string()),
 });
 
 const details = v.object({
@@ -218,6 +220,7 @@ const toMove = (given: MoveView): v.InferOutput<typeof move> => ({
   active: given.isActive,
   created: toTime(given.createdMs),
   changed: toTime(given.changedMs),
+  ...(given.trouble === undefined ? {} : { trouble: given.trouble }),
 });
 
 const toDetails = (given: MoveDetails): v.InferOutput<typeof details> => ({

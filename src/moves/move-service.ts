@@ -96,6 +96,8 @@ export interface MoveView {
   readonly isActive: boolean;
   readonly createdMs: number;
   readonly changedMs: number;
+  /** What was last said in alarm, if it has not moved on since: it may stand still, such as for a full disk. */
+  readonly trouble?: string | undefined;
 }
 
 export interface MoveDetails extends MoveView {

@@ -40,6 +40,8 @@ export class Moves implements MoveService {
   readonly #queue = new MoveQueue();
   readonly #batches: Batches;
   readonly #listeners = new Set<(event: MoveServiceEvent) => void>();
+  /** By move, what was said in alarm since it last moved on. */
+  readonly #troubles = new Map<string, string>();
   /** Whoever comes earlier has to wait: there would be two at work on one move. */
   #recovered: Promise<void> = Promise.resolve();
   #isClosing = false;
@@ -82,7 +84,7 @@ export class Moves implements MoveService {
 
   list({ phases, ...filter }: MoveListFilter = {}): readonly MoveView[] {
     const states = phases === undefined ? {} : { states: phases };
-    return this.#parts.directory.moves.list({ ...filter, ...states }).map(toView);
+    return this.#parts.directory.moves.list({ ...filter, ...states }).map((move) => this.#view(move));
   }
 
   show(moveId: string): MoveDetails | undefined {
@@ -92,7 +94,7 @@ export class Moves implements MoveService {
     const journal = directory.moves.journal(moveId);
     const { state } = readEnd(directory.moves, moveId);
     return {
-      ...toView(move),
+      ...this.#view(move),
       doing: doingOf(state),
       round: roundOf(state),
       reason: reasonOf(state),
@@ -248,6 +250,7 @@ export class Moves implements MoveService {
     const { moveId, user, from, to } = run.subject;
     const { commands, checks, clock, say } = this.#parts;
     const isActive = isActivePhase(phase);
+    this.#troubles.delete(moveId);
     if (event.kind === "resumed" || event.kind === "retried") this.#queue.add({ moveId, from, to });
     else if (event.kind === "paused" || event.kind === "cancelled") this.#queue.remove(moveId);
     if (!isActive) {
@@ -267,7 +270,13 @@ export class Moves implements MoveService {
     this.#emit({ kind: "moved-on", move, doing, round, reason });
   }
 
+  #view(move: Move): MoveView {
+    const trouble = this.#troubles.get(move.id);
+    return { ...toView(move), ...(trouble === undefined ? {} : { trouble }) };
+  }
+
   #alarm(moveId: string, user: string, text: string): void {
+    this.#troubles.set(moveId, text);
     this.#parts.say("error", `move ${moveId}${user === "" ? "" : ` of ${user}`}: ${text}`);
     this.#emit({ kind: "alarm", moveId, user, text });
   }

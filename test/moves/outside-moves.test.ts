@@ -236,8 +236,10 @@ test("while the table cannot be read back the user stays held, past the deadline
   await until("three alarms past the deadline", () => (alarms() >= 3 && hasPassed() ? true : undefined));
   assert.deepEqual([daemon.holding.moves.show(moveId)?.doing, heldBy(daemon, "ann")], ["reading-outside", 1]);
   assert.equal((await daemon.holding.moves.cancel(moveId, OPERATOR)).kind, "refused");
+  assert.match(daemon.holding.moves.show(moveId)?.trouble ?? "", /^what the outside table says now/);
   source.onRead = () => false;
-  assert.equal((await daemon.ended(moveId)).phase, "done");
+  const ended = await daemon.ended(moveId);
+  assert.deepEqual([ended.phase, ended.trouble], ["done", undefined]);
 });
 
 test("a third value holds the user until somebody has made it right", async (t) => {

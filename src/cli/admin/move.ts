@@ -16,6 +16,8 @@ interface MoveState {
   readonly phase: string;
   readonly active: boolean;
   readonly changed: string;
+  /** What keeps it from going on. */
+  readonly trouble?: string;
 }
 
 interface MoveDetails extends MoveState {
@@ -57,12 +59,12 @@ export async function runMoveList(flags: MoveListFlags, io: CommandIo): Promise<
   });
 }
 
-const rowOf = ({ id, user, from, to, phase, rehearsal, changed }: MoveState): readonly string[] => [
+const rowOf = ({ id, user, from, to, phase, rehearsal, changed, trouble }: MoveState): readonly string[] => [
   id,
   user,
   `${from} → ${to}`,
   rehearsal && phase !== "rehearsed" ? `${phase} (rehearsal)` : phase,
-  formatTime(changed),
+  trouble === undefined ? formatTime(changed) : `${formatTime(changed)}  IN TROUBLE`,
 ];
 
 /** `mailshunt move show`. @returns 0 */
@@ -77,11 +79,12 @@ export async function runMoveShow(ids: readonly string[], flags: MoveListFlags, 
 }
 
 function toText(move: MoveDetails): string {
-  const { id, user, from, to, rehearsal, phase, doing, round, reason, warnings, log, report, journal } = move;
+  const { id, user, from, to, rehearsal, phase, doing, round, reason, trouble, warnings, log, report, journal } = move;
   const now = [phase, doing, round === undefined ? undefined : `round ${round}`].filter((part) => part !== undefined);
   const lines = [
     `${id}: ${user}, ${from} → ${to}${rehearsal ? ", a rehearsal" : ""}: ${now.join(", ")}`,
     ...(reason === undefined ? [] : [`  because: ${reason}`]),
+    ...(trouble === undefined ? [] : [`  IN TROUBLE: ${trouble}`]),
     ...warnings.map((warning) => `  warning: ${warning}`),
     ...(log === undefined ? [] : [`  output of its commands: ${log}`]),
     ...(report === undefined ? [] : [`  report of the comparison: ${report}`]),
