@@ -15,7 +15,7 @@ export interface StoredMessage {
   /** Message-ID without angle brackets. */
   readonly id: string;
   readonly isSeen: boolean;
-  /** When it came, or its flags were changed: ctime of its file, on the wall clock in ms. */
+  /** When it came, or its flags were changed, on the wall clock in ms. */
   readonly changedMs: number;
 }
 
@@ -74,7 +74,9 @@ async function readFolder(path: string): Promise<readonly StoredMessage[]> {
     for (const name of await readdir(join(path, part)).catch(() => [])) {
       const file = join(path, part, name);
       const text = await readFile(file, "latin1");
-      const { ctimeMs: changedMs } = await stat(file);
+      const { ctimeMs, mtimeMs, nlink } = await stat(file);
+      // A message for several users is one file with a link in each mailbox: what one of them does changes its ctime for all.
+      const changedMs = nlink > 1 ? mtimeMs : ctimeMs;
       const id = /^Message-ID: <(.*?)>\r?$/im.exec(text)?.[1] ?? `none in ${name}`;
       found.push({ id, isSeen: /:2,\w*S/.test(name), changedMs });
     }
