@@ -163,11 +163,17 @@ export function moveEndpoints(services: AdminServices): readonly Endpoint[] {
         active: whole,
         done: whole,
         failed: v.array(v.object({ id: v.string(), user: v.string(), phase })),
+        failed_file: v.optional(v.string()),
       }),
       async handle({ query }) {
         const summary = await movesOf(services).batch(query.id);
         if (summary === undefined) throw new Problem(404, "No such batch", `there is no batch ${query.id}`);
-        return { ...summary, failed: summary.failed.map(({ moveId, ...rest }) => ({ id: moveId, ...rest })) };
+        const { failed, failedPath, ...rest } = summary;
+        return {
+          ...rest,
+          failed: failed.map(({ moveId, ...of }) => ({ id: moveId, ...of })),
+          ...(failedPath === undefined ? {} : { failed_file: failedPath }),
+        };
       },
     }),
     order("pause", "Stops a move before its lock", (moves, id, author) => moves.pause(id, author)),

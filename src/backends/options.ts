@@ -60,8 +60,9 @@ export const backendSchema = section({
   max_connections: withDefault(count(1, 100_000), "50", {
     description: "Sessions open at once to this store. A delivery beyond them waits for `slot_timeout`.",
   }),
-  max_idle_connections: withDefault(count(0, 100_000), "10", {
-    description: "Sessions kept open between transactions; `0` opens one for each transaction.",
+  max_idle_connections: withDefault(count(0, 100_000), "50", {
+    description:
+      "Sessions kept open between transactions, for `idle_timeout`: to open one costs more than a message. `0` opens one for each transaction.",
   }),
   idle_timeout: withDefault(duration(), "30s", {
     description: "How long a session is kept for the next transaction.",

@@ -61,7 +61,7 @@ const DEFAULT_TIMEOUTS = {
 };
 const DEFAULT_BACKEND = {
   maxConnections: 50,
-  maxIdleConnections: 10,
+  maxIdleConnections: 50,
   idleTimeoutMs: 30_000,
   slotTimeoutMs: 20_000,
   lowercaseDomain: true,

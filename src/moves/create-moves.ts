@@ -4,6 +4,7 @@ import type { BackendPool } from "../backends/pool.ts";
 import type { Clock } from "../core/clock.ts";
 import type { LogLevel } from "../core/log.ts";
 import type { Directory } from "../directory/directory.ts";
+import { tellBatchEnd } from "./batch-end.ts";
 import { createMoveCommands } from "./commands/move-commands.ts";
 import { ScratchFolders } from "./commands/scratch.ts";
 import type { HoldKeeper } from "./hold-keeper.ts";
@@ -33,7 +34,7 @@ export interface CreateMovesParts {
 export function createMoves(parts: CreateMovesParts): Moves {
   const { options, backends, pools, clock } = parts;
   const folders = (): ScratchFolders => new ScratchFolders(options().folder);
-  return new Moves({
+  const moves = new Moves({
     ...parts,
     get outside() {
       return parts.outside;
@@ -55,7 +56,12 @@ export function createMoves(parts: CreateMovesParts): Moves {
       logPath: ifThere(folders().logPath(moveId)),
       reportPath: ifThere(folders().reportPath(moveId)),
     }),
+    failedPathOf: (batchId) => ifThere(folders().failedPath(batchId)),
   });
+  moves.onEvent((event) => {
+    if (event.kind === "batch-ended") tellBatchEnd(event.summary, folders().failedPath(event.summary.id), parts.say);
+  });
+  return moves;
 }
 
 const ifThere = (path: string): string | undefined => (existsSync(path) ? path : undefined);

@@ -148,4 +148,6 @@ export interface BatchSummary {
   readonly active: number;
   readonly done: number;
   readonly failed: readonly { readonly moveId: string; readonly user: string; readonly phase: MovePhase }[];
+  /** Names them, for `move start --file`. Undefined where there is none: before the end, or for a single move. */
+  readonly failedPath?: string | undefined;
 }

@@ -29,6 +29,8 @@ export interface MovesParts extends RunParts {
   /** Why deliveries may reach stores past us, such as a view with `direct: true`; undefined: they cannot. */
   readonly bypass: () => string | undefined;
   /** Files of a move that are there. */
+  /** Names who failed of a batch; undefined where there is none. */
+  readonly failedPathOf: (batchId: string) => string | undefined;
   readonly filesOf: (moveId: string) => Pick<MoveDetails, "logPath" | "reportPath">;
   readonly say: (level: LogLevel, text: string) => void;
 }
@@ -135,8 +137,9 @@ export class Moves implements MoveService {
     return move !== undefined && isLockedPhase(move.state);
   }
 
-  batch(batchId: string): Promise<BatchSummary | undefined> {
-    return this.#batches.find(batchId);
+  async batch(batchId: string): Promise<BatchSummary | undefined> {
+    const summary = await this.#batches.find(batchId);
+    return summary && { ...summary, failedPath: this.#parts.failedPathOf(batchId) };
   }
 
   onEvent(listener: (event: MoveServiceEvent) => void): () => void {

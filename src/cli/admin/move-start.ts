@@ -40,6 +40,7 @@ interface Batch {
   readonly active: number;
   readonly done: number;
   readonly failed: readonly { readonly id: string; readonly user: string; readonly phase: string }[];
+  readonly failed_file?: string;
 }
 
 /** Users in one request; more are asked for in several. */
@@ -127,7 +128,8 @@ function usersOf(file: string | undefined): readonly string[] {
     throw new CommandFault(EXIT.noInput, `cannot read ${file}: ${error instanceof Error ? error.message : ""}`);
   }
   return text.split(/\r?\n/).flatMap((line) => {
-    const user = line.split(/[,\s]/, 1)[0]?.replaceAll('"', "") ?? "";
+    const quoted = /^"((?:[^"]|"")*)"/.exec(line)?.[1]?.replaceAll('""', '"');
+    const user = quoted ?? line.split(/[,\s]/, 1)[0] ?? "";
     return user === "" || user.startsWith("#") || /^user$/i.test(user) ? [] : [user];
   });
 }
@@ -178,6 +180,8 @@ async function follow(
       if (isTerminal) io.stdout.write("\n");
       for (const { id, user, phase } of failed)
         io.stderr.write(`mailshunt: ${user}: ${phase}: mailshunt move show ${id} says why\n`);
+      for (const { failed_file: path } of states)
+        if (path !== undefined) io.stderr.write(`mailshunt: ${path} names them, for mailshunt move start --file\n`);
       return failed.length > 0;
     }
     await delay(LOOK_EVERY_MS);

@@ -20,6 +20,10 @@ export class ScratchFolders {
     return join(this.#folder, `${moveId}.report`);
   }
 
+  failedPath(batchId: string): string {
+    return join(this.#folder, `${batchId}.failed`);
+  }
+
   scratchPath(moveId: string): string {
     return join(this.#folder, `${moveId}.scratch`);
   }
