@@ -29,15 +29,13 @@ export interface ConnectionServerParts {
 export const quotaKey = ({ address, maxConnections }: ConnectionServerParts["limits"]): string =>
   `listener ${formatEndpoint(address)} ${maxConnections}`;
 
-/** Clients that may wait until it is known whether another process can leave its place to them. */
-const MAX_WAITING = 256;
-
 /** The clients of one listener, and how many they may be. */
 export class ConnectionServer {
   readonly #parts: ConnectionServerParts;
   readonly #connections = new Set<ServedConnection>();
   readonly #perAddress = new Map<string, number>();
   readonly #quota: Quota;
+  /** Until it is known whether another process can leave its place to them. */
   readonly #waiting: Socket[] = [];
   #isRefusing = false;
   readonly #onEmpty: (() => void)[] = [];
@@ -89,7 +87,7 @@ export class ConnectionServer {
   }
 
   #wait(socket: Socket): void {
-    if (this.#waiting.length >= MAX_WAITING) return this.#refuse(socket);
+    if (this.#connections.size + this.#waiting.length >= this.#parts.limits.maxConnections) return this.#refuse(socket);
     socket.on("error", () => undefined);
     this.#waiting.push(socket);
     this.#quota.want();
