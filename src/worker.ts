@@ -25,7 +25,15 @@ import { reasonsOf } from "./reasons.ts";
 import { flushTables, reportOf } from "./reporting.ts";
 import { count } from "./running.ts";
 import { Leases } from "./workers/leases.ts";
-import type { Answered, FromWorker, LeftDelivery, QuestionKind, ToWorker, WorkerStart } from "./workers/messages.ts";
+import type {
+  Answered,
+  FromWorker,
+  GivenListener,
+  LeftDelivery,
+  QuestionKind,
+  ToWorker,
+  WorkerStart,
+} from "./workers/messages.ts";
 
 /** The entry of a worker: a process that serves clients, and is told everything else by the one that started it. */
 
@@ -50,6 +58,8 @@ let directory: DirectoryReader | undefined;
 let prepared: PreparedEngine | undefined;
 let isEnding = false;
 let start: WorkerStart;
+/** Those that this worker serves, or will. */
+let listeners: readonly GivenListener[] = [];
 /** One after the other: what comes while the worker gets ready waits for that. */
 let last: Promise<void> = Promise.resolve();
 
@@ -72,6 +82,7 @@ async function end(exitCode: number): Promise<never> {
 
 async function begin(given: WorkerStart): Promise<void> {
   start = given;
+  ({ listeners } = given);
   const { config, reasons } = await load(given.contents);
   if (config === undefined) return refuse(reasons);
   try {
@@ -129,9 +140,8 @@ function partOfListener(listener: ListenerOptions): ListenerOptions {
   return { ...listener, maxConnectionsPerAddress: partOf(maxConnectionsPerAddress) };
 }
 
-const isGiven = (address: string): boolean => start.listeners.some((given) => given.address === address);
-const fdsOf = (address: string): readonly number[] =>
-  start.listeners.find((given) => given.address === address)?.fds ?? [];
+const isGiven = (address: string): boolean => listeners.some((given) => given.address === address);
+const fdsOf = (address: string): readonly number[] => listeners.find((given) => given.address === address)?.fds ?? [];
 
 /** Resolves when the primary has done what it is told. */
 function tellAndWait(message: (request: number) => FromWorker): Promise<void> {
@@ -168,6 +178,9 @@ async function commit(): Promise<Answered<"commit">> {
   const { next } = prepared;
   const drained = prepared.commit();
   prepared = undefined;
+  // What is closed is never ours again: by now its descriptor may be somebody else's.
+  const kept = new Set(next.config.listeners.map(({ address }) => formatEndpoint(address)));
+  listeners = listeners.filter(({ address }) => kept.has(address));
   try {
     log.configure(logSettings(next.config, start.isBackground));
   } catch (error) {
@@ -271,7 +284,7 @@ function on(message: ToWorker): void {
     case "granted":
     case "denied":
     case "claim":
-      return leases.on(message.kind, message.key);
+      return leases.on(message);
   }
 }
 
@@ -288,7 +301,6 @@ process.once("uncaughtException", (error) => {
 });
 // Without it nobody says who is held: another daemon may move mailboxes by now.
 process.once("disconnect", () => {
-  if (isEnding) return;
   say("error", "the main process is gone: ending at once");
   void log.close(LOG_CLOSE_MS);
   log.flushNow();

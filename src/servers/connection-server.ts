@@ -4,6 +4,7 @@ import type { Log, LogMessage } from "../core/log.ts";
 import { ownQuotas } from "../core/quota.ts";
 import type { Quota, Quotas } from "../core/quota.ts";
 import type { ListenerOptions } from "./options.ts";
+import { Roster } from "./roster.ts";
 
 /** One client of a server. */
 export interface ServedConnection {
@@ -29,15 +30,13 @@ export interface ConnectionServerParts {
 export const quotaKey = ({ address, maxConnections }: ConnectionServerParts["limits"]): string =>
   `listener ${formatEndpoint(address)} ${maxConnections}`;
 
-/** Clients that may wait until it is known whether another process can leave its place to them. */
-const MAX_WAITING = 256;
-
 /** The clients of one listener, and how many they may be. */
 export class ConnectionServer {
   readonly #parts: ConnectionServerParts;
-  readonly #connections = new Set<ServedConnection>();
+  readonly #connections = new Roster<ServedConnection>();
   readonly #perAddress = new Map<string, number>();
   readonly #quota: Quota;
+  /** Until it is known whether another process can leave its place to them. */
   readonly #waiting: Socket[] = [];
   #isRefusing = false;
   readonly #onEmpty: (() => void)[] = [];
@@ -66,14 +65,14 @@ export class ConnectionServer {
     if (fromAddress >= limits.maxConnectionsPerAddress) return this.#refuse(socket);
     if (this.#connections.size >= this.#quota.limit) return this.#wait(socket);
     if (address !== undefined) this.#perAddress.set(address, fromAddress + 1);
-    const connection = connect(socket, address, () => this.#onClosed(connection, address));
-    this.#connections.add(connection);
+    const connection = connect(socket, address, () => this.#onClosed(leave, address));
+    const leave = this.#connections.add(connection);
   }
 
   /** Lets what is under way finish; resolves when no client is left. */
   async shutdown(): Promise<void> {
     this.#onDenied();
-    for (const connection of this.#connections) connection.stop();
+    for (const connection of this.#connections.all) connection.stop();
     await this.emptied();
   }
 
@@ -85,11 +84,11 @@ export class ConnectionServer {
 
   /** Ends all clients at once. */
   destroy(): void {
-    for (const connection of this.#connections) connection.destroy();
+    for (const connection of this.#connections.all) connection.destroy();
   }
 
   #wait(socket: Socket): void {
-    if (this.#waiting.length >= MAX_WAITING) return this.#refuse(socket);
+    if (this.#connections.size + this.#waiting.length >= this.#parts.limits.maxConnections) return this.#refuse(socket);
     socket.on("error", () => undefined);
     this.#waiting.push(socket);
     this.#quota.want();
@@ -125,8 +124,8 @@ export class ConnectionServer {
     this.#parts.log.write({ kind: "message", level: "warning", part: this.#parts.part, text });
   }
 
-  #onClosed(connection: ServedConnection, address: string | undefined): void {
-    this.#connections.delete(connection);
+  #onClosed(leave: () => void, address: string | undefined): void {
+    leave();
     this.#quota.settle();
     this.#isRefusing = false;
     if (address !== undefined) {

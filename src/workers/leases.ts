@@ -1,5 +1,5 @@
 import type { Quota, Quotas, QuotaUser } from "../core/quota.ts";
-import type { FromWorker, LeaseCounts } from "./messages.ts";
+import type { FromWorker, LeaseCounts, LeaseMessage } from "./messages.ts";
 
 type Sent = Extract<FromWorker, { kind: "want" | "given" | "kept" }>;
 
@@ -25,9 +25,10 @@ export class Leases implements Quotas {
     return lease;
   }
 
-  on(kind: "granted" | "denied" | "claim", key: string): void {
+  on(message: LeaseMessage): void {
+    const { kind, key } = message;
     const lease = this.#leases.get(key);
-    if (lease !== undefined) lease.on(kind);
+    if (lease !== undefined) lease.on(message);
     // Not in use yet, or not any more.
     else if (kind === "claim") this.#send({ kind: "kept", key });
   }
@@ -65,15 +66,15 @@ class Lease implements Quota {
   settle(): void {
     while (this.#owed > 0 && this.#user.used() < this.#limit) {
       this.#owed -= 1;
-      this.#give();
+      this.#give(1);
     }
   }
 
-  on(kind: "granted" | "denied" | "claim"): void {
-    switch (kind) {
+  on(message: LeaseMessage): void {
+    switch (message.kind) {
       case "granted":
         this.#hasAsked = false;
-        this.#limit += 1;
+        this.#limit += message.count;
         return this.#user.onGrown();
       case "denied":
         this.#hasAsked = false;
@@ -84,15 +85,17 @@ class Lease implements Quota {
   }
 
   #onClaim(): void {
-    if (this.#user.used() < this.#limit) return this.#give();
+    const unused = this.#limit - this.#user.used();
+    // Who claims one will soon claim more.
+    if (unused > 0) return this.#give(Math.ceil(unused / 2));
     this.#send({ kind: "kept", key: this.#key });
     if (!this.#user.isPatient) return;
     this.#owed += 1;
     this.#user.onOwing();
   }
 
-  #give(): void {
-    this.#limit -= 1;
-    this.#send({ kind: "given", key: this.#key });
+  #give(count: number): void {
+    this.#limit -= count;
+    this.#send({ kind: "given", key: this.#key, count });
   }
 }

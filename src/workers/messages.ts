@@ -98,11 +98,13 @@ export type ToWorker =
   | { readonly kind: "flush" }
   /** An uncertain delivery is written down, or what was written to a table is known to all. */
   | { readonly kind: "noted"; readonly request: number }
-  /** One more of this quota. */
-  | { readonly kind: "granted"; readonly key: string }
+  /** So many more of this quota. */
+  | { readonly kind: "granted"; readonly key: string; readonly count: number }
   | { readonly kind: "denied"; readonly key: string }
   /** Another worker waits for one of this quota. */
   | { readonly kind: "claim"; readonly key: string };
+
+export type LeaseMessage = Extract<ToWorker, { readonly kind: "granted" | "denied" | "claim" }>;
 
 /** From a worker to the primary. */
 export type FromWorker =
@@ -112,7 +114,7 @@ export type FromWorker =
   | { readonly kind: "uncertain"; readonly request: number; readonly delivery: LeftDelivery }
   | { readonly kind: "written"; readonly request: number; readonly table: string; readonly keys: readonly string[] }
   | { readonly kind: "want"; readonly key: string; readonly isPatient: boolean }
-  /** One of this quota is given back, as was claimed or owed. */
-  | { readonly kind: "given"; readonly key: string }
+  /** So many of this quota are given back, as was claimed or owed. */
+  | { readonly kind: "given"; readonly key: string; readonly count: number }
   /** A claim cannot be met now. Of a patient quota it will be. */
   | { readonly kind: "kept"; readonly key: string };

@@ -11,8 +11,8 @@ const ANSWER_TIMEOUT_MS = 2_000;
 /** All workers, for what must be asked of each. */
 export class Roster {
   readonly #clock: Clock;
-  /** Those that live, and those whose end is not written down yet, with when it is. */
-  readonly #members = new Map<WorkerProcess, Promise<void>>();
+  /** Those that live, and those whose end is not written down yet, with what to tell who waits for them once it is. */
+  readonly #members = new Map<WorkerProcess, Set<() => void>>();
   /** When one died the last time, on the wall clock in ms. */
   #crashedMs = 0;
 
@@ -31,7 +31,12 @@ export class Roster {
 
   /** @param ended resolves when its end is written down, before which it must not be removed */
   add(worker: WorkerProcess, ended: Promise<void>): void {
-    this.#members.set(worker, ended);
+    const unanswered = new Set<() => void>();
+    this.#members.set(worker, unanswered);
+    void ended.then(() => {
+      for (const giveUp of unanswered) giveUp();
+      return undefined;
+    });
   }
 
   has(worker: WorkerProcess): boolean {
@@ -85,8 +90,17 @@ export class Roster {
     kind: Kind,
     asked: Asked<Kind>,
   ): Promise<Answered<Kind> | undefined> {
-    const ended = this.#members.get(worker)?.then(() => undefined);
-    return ended === undefined ? Promise.resolve(undefined) : Promise.race([worker.ask(kind, asked), ended]);
+    const unanswered = this.#members.get(worker);
+    if (unanswered === undefined) return Promise.resolve(undefined);
+    // No race with one promise for its end: that would keep every answer for as long as the worker lives.
+    return new Promise((resolve) => {
+      const giveUp = (): void => resolve(undefined);
+      unanswered.add(giveUp);
+      void worker.ask(kind, asked).then((answer) => {
+        unanswered.delete(giveUp);
+        return resolve(answer);
+      });
+    });
   }
 
   /** Undefined for those that do not come. */

@@ -1,8 +1,8 @@
-import type { LeaseCounts } from "./messages.ts";
+import type { LeaseCounts, LeaseMessage } from "./messages.ts";
 
 /** One who has leases. */
 export interface Leaseholder {
-  lease(kind: "granted" | "denied" | "claim", key: string): void;
+  lease(message: LeaseMessage): void;
 }
 
 interface Wish {
@@ -46,19 +46,19 @@ export class Shares {
 
   want(holder: Leaseholder, key: string, isPatient: boolean): void {
     const share = this.#shares.get(key);
-    if (share === undefined) return holder.lease("denied", key);
+    if (share === undefined) return holder.lease({ kind: "denied", key });
     const asked = new Set([...share.counts.keys()].filter((other) => other !== holder));
     share.wishes.push({ holder, isPatient, asked });
     if (this.#serve(key, share)) return;
-    for (const other of asked) other.lease("claim", key);
+    for (const other of asked) other.lease({ kind: "claim", key });
     this.#deny(key, share);
   }
 
-  given(holder: Leaseholder, key: string): void {
+  given(holder: Leaseholder, key: string, given: number): void {
     const share = this.#shares.get(key);
     const count = share?.counts.get(holder);
     if (share === undefined || count === undefined) return;
-    share.counts.set(holder, count - 1);
+    share.counts.set(holder, count - given);
     this.#serve(key, share);
     this.#answered(holder, key, share);
   }
@@ -80,11 +80,13 @@ export class Shares {
 
   /** @returns whether nobody waits any more */
   #serve(key: string, share: Share): boolean {
-    while (leftOf(share) > 0) {
+    for (let left = leftOf(share); left > 0; left = leftOf(share)) {
       const wish = share.wishes.shift();
       if (wish === undefined) return true;
-      share.counts.set(wish.holder, (share.counts.get(wish.holder) ?? 0) + 1);
-      wish.holder.lease("granted", key);
+      // Who asks for one will soon ask for more.
+      const count = Math.ceil(left / (share.wishes.length + 1));
+      share.counts.set(wish.holder, (share.counts.get(wish.holder) ?? 0) + count);
+      wish.holder.lease({ kind: "granted", key, count });
     }
     return share.wishes.length === 0;
   }
@@ -100,7 +102,7 @@ export class Shares {
     const denied = share.wishes.filter(({ isPatient, asked }) => !isPatient && asked.size === 0);
     if (denied.length === 0) return;
     share.wishes = share.wishes.filter((wish) => !denied.includes(wish));
-    for (const { holder } of denied) holder.lease("denied", key);
+    for (const { holder } of denied) holder.lease({ kind: "denied", key });
   }
 }
 

@@ -1,7 +1,16 @@
 import { fork } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import type { Clock } from "../core/clock.ts";
-import type { Answered, Asked, FromWorker, GivenListener, QuestionKind, ToWorker, WorkerStart } from "./messages.ts";
+import type {
+  Answered,
+  Asked,
+  FromWorker,
+  GivenListener,
+  LeaseMessage,
+  QuestionKind,
+  ToWorker,
+  WorkerStart,
+} from "./messages.ts";
 import type { Leaseholder } from "./shares.ts";
 
 export interface WorkerProcessParts {
@@ -122,8 +131,8 @@ export class WorkerProcess implements Leaseholder {
     this.tell({ kind: "noted", request });
   }
 
-  lease(kind: "granted" | "denied" | "claim", key: string): void {
-    this.tell({ kind, key });
+  lease(message: LeaseMessage): void {
+    this.tell(message);
   }
 
   kill(): void {

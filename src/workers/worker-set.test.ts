@@ -3,6 +3,8 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { createFakeClock } from "../../test/support/fake-clock.ts";
 import type { FakeClock } from "../../test/support/fake-clock.ts";
 import { scratchFolder } from "../../test/support/scratch-folder.ts";
@@ -25,6 +27,7 @@ async function startSet(
   t: TestContext,
   answer: string,
   ping = PONG,
+  count = 1,
 ): Promise<{ readonly set: WorkerSet; readonly clock: FakeClock }> {
   // Before the folder goes, from which another worker may be starting.
   t.after(() => set.stop(10_000));
@@ -32,7 +35,7 @@ async function startSet(
   writeFileSync(file, worker(answer, ping));
   const clock = createFakeClock();
   const set = new WorkerSet({
-    count: 1,
+    count,
     file,
     program: "mailshunt",
     start: { version: "0", isBackground: false, loopToken: "x", path: "/" },
@@ -77,4 +80,32 @@ test("a worker that has not answered for a minute is killed, and another serves"
   assert.deepEqual(set.pids, [pid]);
   clock.advance(1);
   await until("it is gone", () => (set.pids.includes(pid) ? undefined : true));
+});
+
+test("workers that die together are replaced together, after the first delay", async (t) => {
+  const { set, clock } = await startSet(t, ANSWERS, PONG, 6);
+  const before = set.pids;
+  for (const pid of before) process.kill(pid, "SIGKILL");
+  await until("they are gone", () => (set.pids.length === 0 ? true : undefined));
+  clock.advance(1_000);
+  assert.equal(set.pids.length, 6);
+});
+
+/** How often. */
+const ASKED = 5_000;
+
+test("what was asked and answered takes no memory", async (t) => {
+  const { set } = await startSet(t, ANSWERS);
+  const [one] = set.roster.all;
+  assert.ok(one !== undefined);
+  setFlagsFromString("--expose-gc");
+  const collectGarbage = runInNewContext("gc") as () => void;
+  const ask = async (times: number): Promise<number> => {
+    for (let index = 0; index < times; index++) await set.roster.ask(one, "last-login", { user: "ann" });
+    collectGarbage();
+    return process.memoryUsage().heapUsed;
+  };
+  const before = await ask(500);
+  const grownBytes = (await ask(ASKED)) - before;
+  assert.ok(grownBytes < 200 * ASKED, `${grownBytes} bytes`);
 });

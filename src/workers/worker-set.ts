@@ -38,7 +38,10 @@ export interface PreparedWorkers {
   abort(): void;
 }
 
-/** A worker that lived no longer is not replaced at once, in ms. The delay doubles each time. */
+/**
+ * A worker that lived no longer is not replaced at once, in ms. The delay doubles each time; several that die together are
+ * one time.
+ */
 const SHORT_LIFE_MS = 10_000;
 const FIRST_DELAY_MS = 1_000;
 const LAST_DELAY_MS = 30_000;
@@ -226,7 +229,7 @@ export class WorkerSet {
       case "want":
         return this.#shares.want(worker, message.key, message.isPatient);
       case "given":
-        return this.#shares.given(worker, message.key);
+        return this.#shares.given(worker, message.key, message.count);
       case "kept":
         return this.#shares.kept(worker, message.key);
     }
@@ -244,7 +247,8 @@ export class WorkerSet {
     this.roster.remove(worker);
     if (worker.state === "serving" && !this.#isStopping) {
       const hasLivedMs = clock.nowMs() - worker.startedMs;
-      this.#delayMs = hasLivedMs < SHORT_LIFE_MS ? clamp(2 * this.#delayMs) : 0;
+      if (hasLivedMs >= SHORT_LIFE_MS) this.#delayMs = 0;
+      else if (this.#missing === 0) this.#delayMs = clamp(2 * this.#delayMs);
       this.#missing += 1;
       this.#replaceMissing();
     }
@@ -273,7 +277,7 @@ export class WorkerSet {
         "error",
         `a worker that died cannot be replaced yet: ${error instanceof Error ? error.message : String(error)}`,
       );
-      this.#delayMs = clamp(2 * this.#delayMs);
+      if (this.#missing === 0) this.#delayMs = clamp(2 * this.#delayMs);
       this.#missing += 1;
       return this.#replaceMissing();
     }

@@ -10,43 +10,10 @@ import { connectLmtp } from "../support/lmtp-client.ts";
 import type { LmtpClient } from "../support/lmtp-client.ts";
 import { scratchFolder } from "../support/scratch-folder.ts";
 import { until } from "../support/until.ts";
-import { startAdmin } from "./admin-setting.ts";
-import type { AdminSetting } from "./admin-setting.ts";
 import type { Scope } from "./setting.ts";
+import { connectMany, isAlive, startWorkers, statusOf, waitForStatus, WORKERS } from "./workers-setting.ts";
 
-const WORKERS = 3;
 const ENVELOPE = "MAIL FROM:<s@x.example>\r\nRCPT TO:<ada@b.example>\r\nDATA\r\n";
-
-interface Status {
-  readonly workers: readonly number[];
-  readonly holds: number;
-  readonly listeners: readonly { readonly address: string; readonly connections: number }[];
-  readonly deliveries: { readonly under_way: number; readonly parked: number };
-}
-
-const statusOf = ({ client }: AdminSetting): Promise<Status> => client.ask<Status>("GET", "/v1/status");
-
-async function waitForStatus(setting: AdminSetting, what: string, look: (status: Status) => boolean): Promise<Status> {
-  return until(what, async () => {
-    const status = await statusOf(setting);
-    return look(status) ? status : undefined;
-  });
-}
-
-const startWorkers = (t: Scope, changes: Parameters<typeof startAdmin>[1] = {}): Promise<AdminSetting> =>
-  startAdmin(t, { ...changes, more: [`process: { workers: ${WORKERS} }`, ...(changes.more ?? [])] });
-
-/** So many that hardly ever all are one worker's. */
-const connectMany = (setting: AdminSetting, count = 12): Promise<LmtpClient[]> =>
-  Promise.all(Array.from({ length: count }, () => setting.connect()));
-
-const isAlive = (pid: number): boolean => {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-};
 
 test("clients of several workers over TCP and a unix socket are served, and counted together", async (t) => {
   const setting = await startWorkers(t);

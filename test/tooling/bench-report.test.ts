@@ -37,6 +37,11 @@ describe("scales", () => {
     );
   });
 
+  test("logarithmic: the greatest value has a tick of its own where there is room", () => {
+    assert.deepEqual(logScale([1, 50], { from: 0, to: 300 }).ticks, [1, 10, 50]);
+    assert.deepEqual(logScale([1, 20], { from: 0, to: 300 }).ticks, [1, 10]);
+  });
+
   test("logarithmic, with a single value", () => {
     assert.equal(logScale([10], { from: 0, to: 300 }).at(10), 150);
   });
