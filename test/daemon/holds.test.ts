@@ -41,7 +41,7 @@ test("hold exits 0 once nothing is under way; then no byte of the user's mail re
   stores.old.release();
   await slow.expect("250");
   assert.deepEqual(await hold.exited, { code: 0, signal: null });
-  assert.match(hold.stdout(), /^ada is held until [\d:]+: drained \(waited for 1 delivery\)\n$/);
+  assert.match(hold.stdout(), /^ada is held until [-\d: ]+: drained \(waited for 1 delivery\)\n$/);
   const before = stores.old.commands.length;
   assert.match(
     await deliver(other, "ada"),
@@ -66,7 +66,7 @@ test("hold exits 75 when the drain takes too long, and names session, backend, s
   assert.equal(hold.code, 75);
   assert.match(
     hold.stdout,
-    /^ada is held until [\d:]+: NOT drained, still under way \(hold again to go on waiting\):\n {2}session \S+ to old: dot, 1\.\d s\n$/,
+    /^ada is held until [-\d: ]+: NOT drained, still under way \(hold again to go on waiting\):\n {2}session \S+ to old: dot, 1\.\d s\n$/,
   );
   const json = await setting.run("hold", "ada", "--json");
   const { drain } = JSON.parse(json.stdout) as { drain: { outcome: string; left: { age_ms: number }[] } };
@@ -124,7 +124,7 @@ test("Ctrl-C ends hold with 130, keeps the user held and says how to release", a
   setting.stores.old.release();
   assert.match(
     (await setting.run("user", "get", "ada")).stdout,
-    /^ada\t\(no entry: tables and fallback count\)\n {2}held for {2}\S+ m?s {2}until \S+ {2}by admin\n$/,
+    /^ada\t\(no entry: tables and fallback count\)\n {2}held for {2}\S+ m?s {2}until [-\d: ]+ {2}by admin\n$/,
   );
 });
 
@@ -162,7 +162,7 @@ test("after kill -9 a hold is not drained before drain.settle", async (t) => {
   assert.equal(hold.code, 75);
   assert.match(
     hold.stdout,
-    /^ada is held until \S+: NOT drained before .*: the daemon ended without closing the directory \(hold again then\)\n$/,
+    /^ada is held until [-\d: ]+: NOT drained before .*: the daemon ended without closing the directory \(hold again then\)\n$/,
   );
 });
 

@@ -84,6 +84,7 @@ export class SimProcess {
       defaultPreset: () => "sim",
       residence: (user) => Promise.resolve({ kind: "lives", backend: world.residenceOf(user) }),
       bypass: () => undefined,
+      failedPathOf: () => undefined,
       filesOf: () => ({ logPath: "", reportPath: "" }),
       say,
     });
