@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { flushCompileCache } from "node:module";
 import { constants as osConstants, hostname } from "node:os";
 import { resolve } from "node:path";
 import type { Config, LoadResult } from "./config/config.ts";
@@ -127,6 +128,8 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
       await serving.reload();
     }),
   );
+  // Where the environment names a folder for it: for the next start, and commands meanwhile. At the end it may be too late.
+  flushCompileCache();
   await onReady?.();
   return end(await stopped.promise);
 }
