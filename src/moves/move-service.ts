@@ -149,5 +149,5 @@ export interface BatchSummary {
   readonly done: number;
   readonly failed: readonly { readonly moveId: string; readonly user: string; readonly phase: MovePhase }[];
   /** Names them, for `move start --file`. Undefined where there is none: before the end, or for a single move. */
-  readonly failedPath?: string | undefined;
+  readonly failedPath?: string;
 }

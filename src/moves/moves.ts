@@ -139,7 +139,8 @@ export class Moves implements MoveService {
 
   async batch(batchId: string): Promise<BatchSummary | undefined> {
     const summary = await this.#batches.find(batchId);
-    return summary && { ...summary, failedPath: this.#parts.failedPathOf(batchId) };
+    const failedPath = this.#parts.failedPathOf(batchId);
+    return summary === undefined || failedPath === undefined ? summary : { ...summary, failedPath };
   }
 
   onEvent(listener: (event: MoveServiceEvent) => void): () => void {
