@@ -40,6 +40,7 @@ export class FaultCollector {
   list(source: SourceText, secrets: readonly SecretRange[]): ConfigFault[] {
     const locate = createLocator(source.text);
     const byOffset = [...this.#errors, ...this.#warnings].sort((a, b) => a.offset - b.offset);
+    const hide = hider(source.text, secrets);
     const faults = byOffset.map(({ severity, offset, message }): ConfigFault => {
       const position = locate(offset);
       const { line, column } = position;
@@ -48,7 +49,7 @@ export class FaultCollector {
         path: source.path,
         line,
         column,
-        message,
+        message: hide(message),
         ...showLine(source.text, position, secrets),
         count: 1,
       };
@@ -62,6 +63,18 @@ export class FaultCollector {
     more("warning", this.#warningCount - this.#warnings.length);
     return faults;
   }
+}
+
+/** Shorter ones say nothing, and may be words of the message. */
+const MIN_SECRET = 4;
+
+/** A message may quote what stands under a secret's key where something else belongs, as after a line was lost. */
+function hider(text: string, secrets: readonly SecretRange[]): (message: string) => string {
+  const quoted = secrets
+    .map(({ start, end }) => text.slice(start, end).replace(/^(["'])(.*)\1$/s, "$2"))
+    .filter((secret) => secret.length >= MIN_SECRET)
+    .map((secret) => `"${secret}"`);
+  return (message) => quoted.reduce((shown, secret) => shown.replaceAll(secret, '"****"'), message);
 }
 
 /** For a file that could not even be read as text.
