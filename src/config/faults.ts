@@ -68,9 +68,14 @@ export class FaultCollector {
 /** Shorter ones say nothing, and may be words of the message. */
 const MIN_SECRET = 4;
 
+/** What is masked in a line may be more than a secret, and is often what a message is about, as below `passdb:`. */
+const SECRET_BEFORE = /\b(?:password|pwd|secret|token)["']?\s*:\s*$/i;
+const MAX_BEFORE = 64;
+
 /** A message may quote what stands under a secret's key where something else belongs, as after a line was lost. */
 function hider(text: string, secrets: readonly SecretRange[]): (message: string) => string {
   const quoted = secrets
+    .filter(({ start }) => SECRET_BEFORE.test(text.slice(Math.max(0, start - MAX_BEFORE), start)))
     .map(({ start, end }) => text.slice(start, end).replace(/^(["'])(.*)\1$/s, "$2"))
     .filter((secret) => secret.length >= MIN_SECRET)
     .map((secret) => `"${secret}"`);
