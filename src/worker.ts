@@ -87,6 +87,7 @@ async function begin(given: WorkerStart): Promise<void> {
   if (config === undefined) return refuse(reasons);
   try {
     log.configure(logSettings(config, given.isBackground));
+    leases.workerCount = given.workerCount;
     leases.expect(given.leases);
     engine = createEngine({
       version: given.version,
@@ -229,6 +230,7 @@ async function allNoted(): Promise<void> {
 /** Clients stay until they leave. */
 function retire(): void {
   const { listeners } = inEffect();
+  leases.workerCount = Infinity;
   listeners.stopAccepting();
   void listeners.emptied().then(() => stop(inEffect().inEffect().config.process.shutdownTimeoutMs));
 }
@@ -284,6 +286,7 @@ function on(message: ToWorker): void {
     case "granted":
     case "denied":
     case "claim":
+    case "even":
       return leases.on(message);
   }
 }

@@ -55,6 +55,7 @@ export class BackendPool {
     const { quotas = ownQuotas } = context;
     this.#quota = quotas.of(quotaKey(options), options.maxConnections, {
       used: () => this.#sessions.size,
+      isWaiting: () => this.#waiting.length > 0,
       onGrown: () => this.#dialWaiting(),
       onDenied: () => undefined,
       onOwing: () => this.#idle.shift()?.quit(),

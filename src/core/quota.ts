@@ -13,6 +13,8 @@ export interface Quota {
 export interface QuotaUser {
   /** How many there are now. */
   used(): number;
+  /** Whether somebody of this process waits for one. */
+  isWaiting(): boolean;
   onGrown(): void;
   /** There is none left in any process. Never called for the patient. */
   onDenied(): void;

@@ -46,6 +46,7 @@ export class ConnectionServer {
     const { quotas = ownQuotas } = parts;
     this.#quota = quotas.of(quotaKey(parts.limits), parts.limits.maxConnections, {
       used: () => this.#connections.size,
+      isWaiting: () => this.#waiting.length > 0,
       onGrown: () => this.#onGrown(),
       onDenied: () => this.#onDenied(),
       onOwing: () => undefined,

@@ -5,6 +5,8 @@ type Sent = Extract<FromWorker, { kind: "want" | "given" | "kept" }>;
 
 /** A worker's part of each quota. The primary has the whole: see `Shares`. */
 export class Leases implements Quotas {
+  /** Between how many each quota is divided. One that retires has no part of its own. */
+  workerCount = Infinity;
   readonly #send: (message: Sent) => void;
   readonly #limits = new Map<string, number>();
   readonly #leases = new Map<string, Lease>();
@@ -18,8 +20,9 @@ export class Leases implements Quotas {
     for (const [key, count] of counts) if (!this.#leases.has(key)) this.#limits.set(key, count);
   }
 
-  of(key: string, _max: number, user: QuotaUser): Quota {
-    const lease = new Lease(key, this.#leases.get(key)?.limit ?? this.#limits.get(key) ?? 0, user, this.#send);
+  of(key: string, max: number, user: QuotaUser): Quota {
+    const limit = this.#leases.get(key)?.limit ?? this.#limits.get(key) ?? 0;
+    const lease = new Lease({ key, limit, user, part: () => Math.floor(max / this.workerCount), send: this.#send });
     this.#limits.delete(key);
     this.#leases.set(key, lease);
     return lease;
@@ -34,18 +37,30 @@ export class Leases implements Quotas {
   }
 }
 
+interface LeaseParts {
+  readonly key: string;
+  readonly limit: number;
+  readonly user: QuotaUser;
+  /** What this worker may keep while it has somebody waiting, however many wait elsewhere. */
+  readonly part: () => number;
+  readonly send: (message: Sent) => void;
+}
+
 class Lease implements Quota {
   readonly #key: string;
   readonly #user: QuotaUser;
+  readonly #part: () => number;
   readonly #send: (message: Sent) => void;
   #limit: number;
-  #owed = 0;
+  /** Others wait, until the primary says that nobody does. */
+  #isClaimed = false;
   #hasAsked = false;
 
-  constructor(key: string, limit: number, user: QuotaUser, send: (message: Sent) => void) {
+  constructor({ key, limit, user, part, send }: LeaseParts) {
     this.#key = key;
     this.#limit = limit;
     this.#user = user;
+    this.#part = part;
     this.#send = send;
   }
 
@@ -54,7 +69,8 @@ class Lease implements Quota {
   }
 
   get isOwing(): boolean {
-    return this.#owed > 0;
+    // Where everybody waits, sessions would go round and round, and none would be used twice.
+    return this.#isClaimed && (this.#limit > this.#part() || !this.#user.isWaiting());
   }
 
   want(): void {
@@ -64,8 +80,7 @@ class Lease implements Quota {
   }
 
   settle(): void {
-    while (this.#owed > 0 && this.#user.used() < this.#limit) {
-      this.#owed -= 1;
+    while (this.isOwing && this.#user.used() < this.#limit) {
       this.#give(1);
     }
   }
@@ -75,12 +90,16 @@ class Lease implements Quota {
       case "granted":
         this.#hasAsked = false;
         this.#limit += message.count;
-        return this.#user.onGrown();
+        this.#user.onGrown();
+        return this.#returnNeedless(message.count);
       case "denied":
         this.#hasAsked = false;
         return this.#user.onDenied();
       case "claim":
         return this.#onClaim();
+      case "even":
+        this.#isClaimed = false;
+        return;
     }
   }
 
@@ -90,8 +109,14 @@ class Lease implements Quota {
     if (unused > 0) return this.#give(Math.ceil(unused / 2));
     this.#send({ kind: "kept", key: this.#key });
     if (!this.#user.isPatient) return;
-    this.#owed += 1;
+    this.#isClaimed = true;
     this.#user.onOwing();
+  }
+
+  /** Who waited here has been served by now: others wait. */
+  #returnNeedless(granted: number): void {
+    const needless = Math.min(granted, this.#limit - this.#user.used());
+    if (this.#user.isPatient && needless > 0) this.#give(needless);
   }
 
   #give(count: number): void {

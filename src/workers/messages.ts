@@ -102,9 +102,11 @@ export type ToWorker =
   | { readonly kind: "granted"; readonly key: string; readonly count: number }
   | { readonly kind: "denied"; readonly key: string }
   /** Another worker waits for one of this quota. */
-  | { readonly kind: "claim"; readonly key: string };
+  | { readonly kind: "claim"; readonly key: string }
+  /** No other worker waits for one of this quota any more. */
+  | { readonly kind: "even"; readonly key: string };
 
-export type LeaseMessage = Extract<ToWorker, { readonly kind: "granted" | "denied" | "claim" }>;
+export type LeaseMessage = Extract<ToWorker, { readonly kind: "granted" | "denied" | "claim" | "even" }>;
 
 /** From a worker to the primary. */
 export type FromWorker =

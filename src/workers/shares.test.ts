@@ -19,10 +19,12 @@ class Worker implements Leaseholder {
   waiting = 0;
   denied = 0;
 
-  constructor(shares: Shares, workerCount: number, isPatient: boolean) {
+  constructor(shares: Shares, max: number, workerCount: number, isPatient: boolean) {
+    this.leases.workerCount = workerCount;
     this.leases.expect(shares.allot(this, workerCount));
-    this.quota = this.leases.of("q", 0, {
+    this.quota = this.leases.of("q", max, {
       used: () => this.used,
+      isWaiting: () => this.waiting > 0,
       onGrown: () => this.takeWaiting(),
       onDenied: () => {
         this.denied += this.waiting;
@@ -78,7 +80,7 @@ class Worker implements Leaseholder {
 function start(max: number, count: number, isPatient: boolean): { shares: Shares; workers: Worker[] } {
   const shares = new Shares();
   shares.configure(new Map([["q", max]]));
-  return { shares, workers: Array.from({ length: count }, () => new Worker(shares, count, isPatient)) };
+  return { shares, workers: Array.from({ length: count }, () => new Worker(shares, max, count, isPatient)) };
 }
 
 function deliverAll(shares: Shares, workers: readonly Worker[]): void {
@@ -120,6 +122,35 @@ test("the patient wait until another has one left", () => {
   second?.end();
   deliverAll(shares, workers);
   assert.deepEqual([first?.used, first?.waiting], [2, 0]);
+});
+
+test("where everybody waits each keeps its part, and who waits no more gives", () => {
+  const { shares, workers } = start(2, 2, true);
+  const [first, second] = workers;
+  for (const worker of workers) for (let times = 0; times < 3; times++) worker.take();
+  deliverAll(shares, workers);
+  for (let times = 0; times < 2; times++) {
+    first?.end();
+    deliverAll(shares, workers);
+    assert.deepEqual([first?.used, second?.used], [1, 1]);
+  }
+  first?.end();
+  deliverAll(shares, workers);
+  assert.deepEqual([first?.used, second?.used], [0, 2]);
+});
+
+test("who retires gives what it has to others, though it has somebody waiting", () => {
+  const { shares, workers } = start(2, 2, true);
+  const [first, second] = workers;
+  for (const worker of workers) for (let times = 0; times < 3; times++) worker.take();
+  deliverAll(shares, workers);
+  assert.ok(first !== undefined);
+  first.leases.workerCount = Infinity;
+  for (let times = 0; times < 2; times++) {
+    first.end();
+    deliverAll(shares, workers);
+  }
+  assert.deepEqual([first.used, second?.used], [0, 2]);
 });
 
 test("what a worker had is free when it has ended, and who asked it is answered", () => {

@@ -60,6 +60,7 @@ export class Shares {
     if (share === undefined || count === undefined) return;
     share.counts.set(holder, count - given);
     this.#serve(key, share);
+    if (share.wishes.every((wish) => wish.holder === holder)) holder.lease({ kind: "even", key });
     this.#answered(holder, key, share);
   }
 
