@@ -157,5 +157,5 @@ describe("the old store's LMTP stands still after final dots, while users move",
 });
 
 /** Body of an open delivery: the old store has work for more than an instant. */
-const LARGE = "All of it, and more.\r\n".repeat(10_000);
+const LARGE = "All of it, and more.\r\n".repeat(150_000);
 const ENDED: ReadonlySet<string> = new Set(["done", "rolled-back", "failed"]);
