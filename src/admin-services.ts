@@ -98,8 +98,10 @@ export function createAdminServices(parts: AdminServicesParts): AdminServices {
     },
     async metrics() {
       const { metrics } = engine;
-      const others = (await workers()?.roster.reports(0)) ?? [];
-      return { contentType: metrics.contentType, text: await metrics.render(others.map((each) => each.metrics)) };
+      return {
+        contentType: metrics.contentType,
+        text: await metrics.render((await workers()?.roster.metrics()) ?? []),
+      };
     },
     isReady: () => !parts.isStopping(),
   };

@@ -48,6 +48,26 @@ export interface MetricsPage extends Metrics {
 
 export type MetricsJson = readonly MetricObjectWithValues<MetricValue<string>>[];
 
+/** The sums of what only grows; what is only so now is left out. */
+export function addCounters(a: MetricsJson, b: MetricsJson): MetricsJson {
+  const sums = new Map<string, MetricsJson[number]>();
+  for (const metric of [...a, ...b]) {
+    // The types say that it is a number.
+    if (!["counter", "histogram"].includes(String(metric.type))) continue;
+    const known = sums.get(metric.name);
+    const values = new Map((known?.values ?? []).map((each) => [seriesOf(each), each]));
+    for (const each of metric.values) {
+      const value = each.value + (values.get(seriesOf(each))?.value ?? 0);
+      values.set(seriesOf(each), { ...each, value });
+    }
+    sums.set(metric.name, { ...metric, values: [...values.values()] });
+  }
+  return [...sums.values()];
+}
+
+const seriesOf = ({ labels, ...rest }: MetricValue<string>): string =>
+  JSON.stringify(["metricName" in rest ? rest.metricName : "", labels]);
+
 const DELIVERY_RESULTS = ["sent", "deferred", "bounced", "uncertain"] as const;
 const LOOKUP_RESULTS: readonly LookupResult[] = ["found", "absent", "failed"];
 /** From a database on this machine to the longest that a table may take. */

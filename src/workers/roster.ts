@@ -1,4 +1,6 @@
 import type { Clock } from "../core/clock.ts";
+import type { MetricsJson } from "../observe/metrics.ts";
+import { KeptCounters } from "./kept-counters.ts";
 import type { Answered, Asked, QuestionKind, ToWorker, WorkerDrain, WorkerReport } from "./messages.ts";
 import type { WorkerProcess } from "./worker-process.ts";
 
@@ -13,6 +15,7 @@ export class Roster {
   readonly #clock: Clock;
   /** Those that live, and those whose end is not written down yet, with what to tell who waits for them once it is. */
   readonly #members = new Map<WorkerProcess, Set<() => void>>();
+  readonly #counters = new KeptCounters<WorkerProcess>();
   /** When one died the last time, on the wall clock in ms. */
   #crashedMs = 0;
 
@@ -45,6 +48,7 @@ export class Roster {
 
   remove(worker: WorkerProcess): void {
     this.#members.delete(worker);
+    this.#counters.end(worker);
   }
 
   noteCrash(): void {
@@ -82,6 +86,17 @@ export class Roster {
   async reports(maxDeliveries: number): Promise<readonly WorkerReport[]> {
     const answers = await this.#inTime(this.serving.map((each) => this.ask(each, "report", { maxDeliveries })));
     return answers.filter((answer) => answer !== undefined);
+  }
+
+  /** What all have counted, those that have ended included. */
+  async metrics(): Promise<readonly MetricsJson[]> {
+    const asked = this.serving;
+    const answers = await this.#inTime(asked.map((each) => this.ask(each, "report", { maxDeliveries: 0 })));
+    // Who has ended meanwhile is among those that have.
+    const known = asked.flatMap((each, index) =>
+      this.has(each) ? [this.#counters.note(each, answers[index]?.metrics)] : [],
+    );
+    return [...known, this.#counters.ended];
   }
 
   /** @returns undefined where the worker has ended, and that is written down */

@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
+import { request } from "node:http";
+import type { IncomingMessage } from "node:http";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { text } from "node:stream/consumers";
 import { test } from "node:test";
 import { startMailshunt } from "../support/daemon-process.ts";
 import { connectLmtp } from "../support/lmtp-client.ts";
@@ -56,6 +59,29 @@ test("a worker that is killed loses its own clients alone, and is replaced", asy
   assert.deepEqual([workers.length, workers.includes(first)], [WORKERS, false]);
   assert.match(await deliver(await setting.connect(), "ada"), /^250.* \| 250/);
 });
+
+test("what a worker had counted stays in the metrics when it has ended", async (t) => {
+  const setting = await startWorkers(t);
+  const { daemon, folder, deliver } = setting;
+  const clients = await connectMany(setting);
+  await Promise.all(clients.map((client) => deliver(client, "ada")));
+  assert.equal(await sentIn(folder), 12);
+  const [first = 0] = (await statusOf(setting)).workers;
+  process.kill(first, "SIGKILL");
+  await daemon.nextLine(/worker \d+ serves in place of the one that ended$/);
+  assert.equal(await sentIn(folder), 12);
+  await deliver(await setting.connect(), "ada");
+  assert.equal(await sentIn(folder), 13);
+});
+
+/** Of `mailshunt_lmtp_recipients_total`. */
+async function sentIn(folder: string): Promise<number> {
+  const asked = request({ socketPath: join(folder, "admin"), path: "/metrics" }).end();
+  const [response] = (await once(asked, "response")) as [IncomingMessage];
+  return Number(
+    /^mailshunt_lmtp_recipients_total\{backend="old",result="sent"\} (\d+)$/m.exec(await text(response))?.[1],
+  );
+}
 
 test("hold waits for the deliveries of every worker, and cuts them", async (t) => {
   const setting = await startWorkers(t, { more: ["drain: { grace: 100ms }", "hold: { park: 0s }"] });
