@@ -120,6 +120,8 @@ test("its last words move a user with all mail in one command", async (t) => {
   await again.log.waitFor(/^ {2}ann@example\.com +new /);
   await again.log.waitFor(/^ {2}bin\/mailshunt move start .* --to old ann/);
   assert.match(readFileSync(configPath, "utf8"), /^ +ann: old$/m);
+  again.child.kill("SIGTERM");
+  await again.exited;
 });
 
 test("a configuration without a directory, as earlier versions wrote it, goes on working", async (t) => {
